@@ -1,0 +1,113 @@
+"""What a municipality has agreed to: who may send what, who may read, what it leaves out. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from broker.domain.case import CaseEvent
+from broker.domain.identity import is_system
+from broker.domain.kle import KleBook, Patterns
+from broker.domain.outcome import Code, Rejected
+
+
+class AgreementState(StrEnum):
+    """The way of a service agreement; the last three stand beside the way."""
+
+    DRAFT = "DRAFT"
+    SIGNED = "SIGNED"
+    CLARIFIED = "CLARIFIED"
+    MAPPED = "MAPPED"
+    CONNECTED = "CONNECTED"
+    COMPLIANT = "COMPLIANT"
+    RESTRICTED = "RESTRICTED"
+    FULL = "FULL"
+    DISPENSATION = "DISPENSATION"
+    SUSPENDED = "SUSPENDED"
+    ENDED = "ENDED"
+
+
+ACCEPTING = frozenset({AgreementState.RESTRICTED, AgreementState.FULL})
+
+
+@dataclass(frozen=True, slots=True)
+class SenderAgreement:
+    """One authority lets one system deliver. `sensitivity` is the ceiling, 1 to 4.
+
+    While RESTRICTED, only `restricted_kle` or the primary parties in `restricted_citizens` are taken.
+    """
+
+    authority: str
+    system: str
+    version: int
+    state: AgreementState
+    kle: Patterns
+    sensitivity: int
+    from_date: date
+    restricted_kle: Patterns = Patterns(())
+    restricted_citizens: frozenset[str] = frozenset()
+    refuse_title_cpr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderAgreement:
+    """One authority's cases may be shown in one overview to one client system (`*`: any)."""
+
+    authority: str
+    overview: str
+    client: str
+    state: AgreementState
+    kle: Patterns
+    sensitivity: int
+    from_date: date
+    to_date: date | None = None
+
+    def in_force(self, on: date) -> bool:
+        """Signed in full, and within its dates (closed-open)."""
+        return (
+            self.state is AgreementState.FULL and self.from_date <= on and (self.to_date is None or on < self.to_date)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delimitation:
+    """What of a KLE area the municipality wants in the index."""
+
+    kle: Patterns
+    from_date: date
+    active_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A municipality, or another body with an organisation number of its own."""
+
+    cvr: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All reference data, as of one revision."""
+
+    revision: int = 0
+    senders: Mapping[tuple[str, str], SenderAgreement] = field(default_factory=dict)
+    readers: Mapping[tuple[str, str], tuple[ReaderAgreement, ...]] = field(default_factory=dict)
+    delimitations: Mapping[str, tuple[Delimitation, ...]] = field(default_factory=dict)
+    authorities: Mapping[str, Authority] = field(default_factory=dict)
+    kle: KleBook = field(default_factory=KleBook)
+
+
+def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
+    """Whether anything may come from this sender for this authority at all."""
+    authority, system = event["authority"], event["system"]
+    if not is_system(system):
+        return Rejected(Code.UNKNOWN_SYSTEM, "/system", "no such sending system", covered=False)
+    agreement = facts.senders.get((authority, system))
+    if agreement is None:
+        return Rejected(Code.NO_AGREEMENT, "/authority", f"{authority} has no agreement with {system}", covered=False)
+    if agreement.state is AgreementState.SUSPENDED:
+        return Rejected(Code.SUSPENDED, "/authority", "the agreement is suspended", covered=False)
+    if agreement.state not in ACCEPTING:
+        return Rejected(Code.NO_AGREEMENT, "/authority", f"the agreement is only {agreement.state}", covered=False)
+    return agreement

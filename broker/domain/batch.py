@@ -1,0 +1,140 @@
+"""What a batch of records comes to: verdicts, rejections, and what is said of each case. Pure.
+
+The batch runs on plain tuples and dicts: it is the measured hot path.
+"""
+
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from broker.domain.agreement import Facts
+from broker.domain.case import CaseEvent, EntryKey, State, key_of, said_by, stamp_of
+from broker.domain.classify import Classified, judge
+from broker.domain.outcome import VERDICT_BYTE, Code, Delimited, Rejected
+
+REJECTION_NAMESPACE = uuid.UUID("0d6c4f53-58cb-5b6b-8d4c-0a54ad6f2f5e")
+NOBODY = "unknown"
+DELIMITED = VERDICT_BYTE["delimited"]
+
+
+class Place(NamedTuple):
+    """Where in which log."""
+
+    topic: str
+    topic_id: str
+    partition: int
+
+
+class Arrival(NamedTuple):
+    """One decoded record. `event` is None where the bytes are no event, `flaw` then says why.
+
+    digest: `content_hash` of the encoded event.
+    """
+
+    offset: int
+    received_ms: int
+    value: bytes | None
+    event: CaseEvent | None
+    digest: bytes = b""
+    flaw: str = ""
+
+
+class Said(NamedTuple):
+    """What the event at `index` says of its case; `only_if_held`: its verdict is settled, it can but remove."""
+
+    index: int
+    state: State
+    only_if_held: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """A batch, judged. `verdicts` has one byte an offset from `first_offset` on, 0 where still open or none."""
+
+    first_offset: int
+    verdicts: bytearray
+    systems: dict[int, str] = field(default_factory=dict)
+    cases: dict[EntryKey, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    rejections: list[dict[str, Any]] = field(default_factory=list)
+    freshness: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+
+def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
+    """Judge every arrival by the same facts."""
+    first = arrivals[0].offset
+    made = Plan(first, bytearray(arrivals[-1].offset - first + 1))
+    for arrival in arrivals:
+        index = arrival.offset - first
+        if arrival.event is None:
+            flaw = Rejected(Code.MALFORMED_PAYLOAD, "", arrival.flaw, covered=False)
+            _reject(made, index, arrival, flaw, place)
+            continue
+        event = arrival.event
+        made.systems[index] = event["system"]
+        verdict = judge(event, facts, arrival.received_ms * 1000)
+        match verdict:
+            case Classified():
+                stamp = stamp_of(event, arrival.digest)
+                state = said_by(verdict.event, stamp, _source(arrival, event, verdict.agreement_version))
+                made.cases[key_of(event)].append(Said(index, state, only_if_held=False))
+                _note(made, event, arrival)
+            case Delimited():
+                made.verdicts[index] = DELIMITED
+                made.cases[key_of(event)].append(_left(index, arrival, event))
+                _note(made, event, arrival)
+            case Rejected():
+                _reject(made, index, arrival, verdict, place)
+                if verdict.code is Code.OUTSIDE_AGREEMENT:
+                    made.cases[key_of(event)].append(_left(index, arrival, event))
+    return made
+
+
+def _left(index: int, arrival: Arrival, event: CaseEvent) -> Said:
+    """A case that has moved out of what may be held leaves, if it was held."""
+    stamp = stamp_of(event, arrival.digest)
+    gone = State(
+        removed=(stamp, {"reason": "LEFT_INDEX", "replaced_by": None}), source=(stamp, _source(arrival, event, None))
+    )
+    return Said(index, gone, only_if_held=True)
+
+
+def _source(arrival: Arrival, event: CaseEvent, agreement_version: int | None) -> dict[str, Any]:
+    return {
+        "event_id": event["event_id"],
+        "registered_at": event["registered_at"],
+        "received_at": arrival.received_ms * 1000,
+        "agreement_version": agreement_version,
+    }
+
+
+def _note(made: Plan, event: CaseEvent, arrival: Arrival) -> None:
+    sender = event["authority"], event["system"]
+    registered, received = made.freshness.get(sender, (event["registered_at"], 0))
+    made.freshness[sender] = max(registered, event["registered_at"]), max(received, arrival.received_ms)
+
+
+def _reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Place) -> None:
+    event = arrival.event
+    made.verdicts[index] = VERDICT_BYTE[f"rejected:{flaw.code}"]
+    made.rejections.append(
+        {
+            "rejection_id": uuid.uuid5(REJECTION_NAMESPACE, f"{place.topic_id}:{place.partition}:{arrival.offset}"),
+            "authority": NOBODY if event is None else event["authority"][:40],
+            "system": NOBODY if event is None else event["system"][:60],
+            "event_id": None if event is None else event["event_id"][:200],
+            "code": flaw.code.value,
+            "pointer": flaw.pointer,
+            "detail": flaw.detail,
+            "kle": None if event is None else _number(event),
+            "payload": arrival.value if flaw.covered else None,
+            "topic": place.topic,
+            "partition": place.partition,
+            "log_offset": arrival.offset,
+        }
+    )
+
+
+def _number(event: CaseEvent) -> str | None:
+    number = (event.get("classification") or {}).get("kle")
+    return None if number is None else str(number)[:20]

@@ -1,0 +1,95 @@
+"""What readers and searches need to know of an entry, derived from its state. Pure."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker.domain.case import GROUPS, NEVER, SENSITIVITY, SENSITIVITY_UNSAID, EntryKey, Item, State, visible_items
+
+PRIMARY: Final = "PRIMARY"
+SECONDARY: Final = "SECONDARY"
+
+
+def party_ref(id_type: str, party_id: str) -> str:
+    """How a party is named in the index: kind and number."""
+    return f"{id_type}:{party_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One case in the index, as the policy sees it. `principals`: None when there is no security profile.
+
+    parties: (role, reference) of every party, the primary ones first.
+    created_at: microseconds since 1970, UTC.
+    """
+
+    key: EntryKey
+    complete: bool
+    kle: str | None
+    sensitivity: int
+    parties: tuple[tuple[str, str], ...]
+    principals: frozenset[str] | None
+    hidden_from_citizen: bool
+    user_key: str | None
+    created_at: int | None
+    state: str | None
+
+    def has_party(self, references: frozenset[str], roles: frozenset[str]) -> bool:
+        """Whether one of the references stands in one of the roles."""
+        return any(role in roles and reference in references for role, reference in self.parties)
+
+
+def entry_of(key: EntryKey, state: State) -> Entry:
+    """Derive everything that is searched, filtered or decided on."""
+    groups, layered = state.groups, bool(state.items)
+    properties = _content(state, "properties")
+    access = _content(state, "access")
+    classification = _content(state, "classification")
+    parties = visible_items(state, "parties") if layered else groups.get("parties", (NEVER, ()))[1]
+    profile = visible_items(state, "security_profile") if layered else groups.get("security_profile", (NEVER, ()))[1]
+    level = access.get("sensitivity")
+    return Entry(
+        key,
+        not state.mandatory_missing and "replaced_by" not in groups,
+        classification.get("kle"),
+        SENSITIVITY_UNSAID if level is None else SENSITIVITY[level],
+        tuple(sorted(((p["role"], party_ref(p["id_type"], p["id"])) for p in parties), key=_primary_first)),
+        frozenset(item["principal_id"] for item in profile) if profile else None,
+        bool(access.get("hidden_from_citizen")),
+        properties.get("user_key"),
+        properties.get("created_at"),
+        current_state(state),
+    )
+
+
+def current_state(state: State) -> str | None:
+    """The step of progress that began last; of two that began together, the one listed last."""
+    steps = visible_items(state, "progress")
+    return max(enumerate(steps), key=_began)[1]["state"] if steps else None
+
+
+def steps_in_order(state: State) -> list[Item]:
+    """The course of the case, oldest first."""
+    return sorted(visible_items(state, "progress"), key=lambda step: step["effective_from"])
+
+
+def shape_of(state: State) -> int:
+    """Which groups there are, one bit each in the order of GROUPS."""
+    shape = 0
+    for bit, group in enumerate(GROUPS):
+        if group in state.groups:
+            shape |= 1 << bit
+    return shape
+
+
+def _content(state: State, group: str) -> dict[str, Any]:
+    content: dict[str, Any] = state.groups.get(group, (NEVER, {}))[1]
+    return content
+
+
+def _primary_first(party: tuple[str, str]) -> bool:
+    return party[0] != PRIMARY
+
+
+def _began(numbered: tuple[int, Item]) -> tuple[int, int]:
+    began: int = numbered[1]["effective_from"]
+    return began, numbered[0]

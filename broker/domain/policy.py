@@ -1,0 +1,256 @@
+"""Who may see what: `decide` for one reader, `audience` for a topic that has no reader yet. Pure and total.
+
+Everything that is not permitted is denied; any deny wins. An overview is a row of tests, never an `if`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from broker.domain.agreement import Facts, ReaderAgreement
+from broker.domain.entry import PRIMARY, SECONDARY, Entry
+from broker.domain.kle import Patterns
+
+
+class Role(StrEnum):
+    """What a token may be used for."""
+
+    VENDOR = "vendor"
+    EMPLOYEE = "employee"
+    CONTROL = "control"
+    CITIZEN = "citizen"
+    CONSENT = "consent"
+    ONBOARDING = "onboarding"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+class Reason(StrEnum):
+    """Why an entry is not shown; for logs and explanations, never for the one who was denied."""
+
+    NO_SUCH_OVERVIEW = "no_such_overview"
+    ROLE = "role"
+    INCOMPLETE = "incomplete"
+    AUTHORITY_NOT_JOINED = "authority_not_joined"
+    OUTSIDE_SCOPE = "outside_scope"
+    OUTSIDE_CLIENT_SCOPE = "outside_client_scope"
+    NOT_A_PARTY = "not_a_party"
+    SECURITY_PROFILE = "security_profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """May be shown, on this legal basis."""
+
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """May not be shown."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One authority, the KLE areas in it, and the highest level for each: a whole, never mixed with another.
+
+    levels: pattern as prefix -> level; the longest prefix that covers a number decides.
+    """
+
+    authority: str
+    kle: Patterns
+    levels: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, authority: str, kle: tuple[str, ...], sensitivity: Mapping[str, int]) -> "Scope":
+        """Raises ValueError naming what is no KLE pattern."""
+        levels = [(Patterns.of((pattern,)).prefixes[0], level) for pattern, level in sensitivity.items()]
+        return cls(authority, Patterns.of(kle), tuple(sorted(levels, key=_longest_first)))
+
+    def level(self, number: str) -> int:
+        """The highest sensitivity that may be seen under the number; 0 where nothing may."""
+        if not self.kle.covers(number):
+            return 0
+        return next((level for prefix, level in self.levels if number.startswith(prefix)), 0)
+
+    def covers(self, authority: str, number: str, sensitivity: int) -> bool:
+        """All three together."""
+        return authority == self.authority and sensitivity <= self.level(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who asks, as the token says. `client_scopes`: None when the user's own count for the client system too."""
+
+    subject: str
+    name: str
+    role: Role
+    client: str
+    scopes: tuple[Scope, ...]
+    client_scopes: tuple[Scope, ...] | None = None
+    principals: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked: by whom, and for which citizen (every number they have had); None when not for a citizen."""
+
+    overview: str
+    reader: Reader
+    citizen: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom an overview system may show the entry to."""
+
+    authorities: tuple[str, ...]
+    kle: str
+    sensitivity: int
+    clients: tuple[str, ...]
+    principals: frozenset[str] | None
+
+    @property
+    def reference_only(self) -> bool:
+        """Too delicate to lie in a topic: ids and change time go out, content by search."""
+        return self.principals is not None or self.sensitivity >= HIGHEST
+
+    def admits(self, reader: Reader) -> bool:
+        """Whether the reader may be shown it, as an overview system must judge."""
+        own = reader.scopes
+        client = own if reader.client_scopes is None else reader.client_scopes
+        return (
+            any(name in (reader.client, "*") for name in self.clients)
+            and all(
+                any(
+                    scope.covers(authority, self.kle, self.sensitivity)
+                    for authority in self.authorities
+                    for scope in scopes
+                )
+                for scopes in (own, client)
+            )
+            and (self.principals is None or not self.principals.isdisjoint(reader.principals))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """No reader at all: a tombstone goes out."""
+
+    reason: Reason
+
+
+HIGHEST: Final = 4
+Test = Callable[[Entry, Query, Facts, date], Reason | None]
+
+
+def complete(entry: Entry, _query: Query, _facts: Facts, _on: date) -> Reason | None:
+    """Properties, progress and classification are there, and no other case has taken its place."""
+    return None if entry.complete and entry.kle is not None else Reason.INCOMPLETE
+
+
+def joined(entry: Entry, query: Query, facts: Facts, on: date) -> Reason | None:
+    """The municipality lets this overview's client show the case."""
+    for agreement in _agreements(entry, query.overview, facts, on):
+        if agreement.client in ("*", query.reader.client):
+            return None
+    return Reason.AUTHORITY_NOT_JOINED
+
+
+def reader_scope(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+    """One of the reader's scopes covers the entry, as a whole."""
+    return None if _covered(entry, query.reader.scopes) else Reason.OUTSIDE_SCOPE
+
+
+def client_scope(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+    """One of the calling system's scopes does too."""
+    scopes = query.reader.client_scopes
+    return None if scopes is None or _covered(entry, scopes) else Reason.OUTSIDE_CLIENT_SCOPE
+
+
+def primary_or_secondary(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+    """The citizen searched for has that part in the case."""
+    if query.citizen is None or entry.has_party(query.citizen, _PRIMARY_OR_SECONDARY):
+        return None
+    return Reason.NOT_A_PARTY
+
+
+def security_profile(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+    """Where there is a list of who may, the reader is on it."""
+    if entry.principals is None or not entry.principals.isdisjoint(query.reader.principals):
+        return None
+    return Reason.SECURITY_PROFILE
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One row of the policy: who reads, on what basis, and what must hold."""
+
+    name: str
+    role: Role
+    basis: str
+    tests: tuple[Test, ...]
+    published: bool
+
+
+POLICY: Final[Mapping[str, Overview]] = {
+    row.name: row
+    for row in (
+        Overview(
+            "sapa",
+            Role.EMPLOYEE,
+            "official_duty",
+            (complete, joined, reader_scope, client_scope, primary_or_secondary, security_profile),
+            published=True,
+        ),
+    )
+}
+_PRIMARY_OR_SECONDARY: Final = frozenset({PRIMARY, SECONDARY})
+
+
+def decide(entry: Entry, query: Query, facts: Facts, on: date) -> Permit | Deny:
+    """May this reader be shown this entry in this overview, on this date?"""
+    overview = POLICY.get(query.overview)
+    if overview is None:
+        return Deny(Reason.NO_SUCH_OVERVIEW)
+    if query.reader.role is not overview.role:
+        return Deny(Reason.ROLE)
+    for test in overview.tests:
+        if (reason := test(entry, query, facts, on)) is not None:
+            return Deny(reason)
+    return Permit(overview.basis)
+
+
+def audience(entry: Entry, overview: str, facts: Facts, on: date) -> Audience | Nobody:
+    """Everyone whom `decide` could permit: never fewer."""
+    if not entry.complete or entry.kle is None:
+        return Nobody(Reason.INCOMPLETE)
+    clients = sorted({agreement.client for agreement in _agreements(entry, overview, facts, on)})
+    if not clients:
+        return Nobody(Reason.AUTHORITY_NOT_JOINED)
+    return Audience((entry.key.authority,), entry.kle, entry.sensitivity, tuple(clients), entry.principals)
+
+
+def _agreements(entry: Entry, overview: str, facts: Facts, on: date) -> list[ReaderAgreement]:
+    return [
+        agreement
+        for agreement in facts.readers.get((entry.key.authority, overview), ())
+        if agreement.in_force(on)
+        and entry.kle is not None
+        and agreement.kle.covers(entry.kle)
+        and entry.sensitivity <= agreement.sensitivity
+    ]
+
+
+def _covered(entry: Entry, scopes: tuple[Scope, ...]) -> bool:
+    return entry.kle is not None and any(
+        scope.covers(entry.key.authority, entry.kle, entry.sensitivity) for scope in scopes
+    )
+
+
+def _longest_first(level: tuple[str, int]) -> tuple[int, str]:
+    return -len(level[0]), level[0]

@@ -1,0 +1,76 @@
+"""Settings from the environment (`SAGSBRO_*`), `sagsbro.toml`, or the running instance under `--data`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEFAULT_DATA = Path(".sagsbro")
+
+
+class Settings(BaseSettings):
+    """Where the parts are. `kafka` host:port list; `database` a PostgreSQL URL; `registry` a base URL."""
+
+    model_config = SettingsConfigDict(env_prefix="SAGSBRO_", toml_file="sagsbro.toml", extra="ignore")
+
+    kafka: str = "127.0.0.1:9092"
+    kafka_security: dict[str, str] = {}
+    database: SecretStr = SecretStr("postgresql://postgres@127.0.0.1:5432/postgres")
+    registry: str = "http://127.0.0.1:8470/registry"
+    api_host: str = "127.0.0.1"
+    api_port: int = 8470
+    metrics_port: int = 0
+    jwks_url: str | None = None
+    issuer: str = "sagsbro-development"
+    replication: int = 1
+    consumer_group: str = "sagsbro-projector"
+    stall_seconds: float = 30.0
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0913 - the library's signature
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The command line first, then the environment, then the file."""
+        del dotenv_settings
+        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def dsn(self) -> str:
+        """The database URL in the clear, for connecting."""
+        return self.database.get_secret_value()
+
+    @property
+    def api_url(self) -> str:
+        """The base address of the HTTP API."""
+        return f"http://{self.api_host}:{self.api_port}"
+
+
+def find(data: Path | None = None) -> Settings:
+    """The settings of the instance running under `data`, if one is; else those of the environment."""
+    instance = (data or DEFAULT_DATA) / "instance.json"
+    if data is None and not instance.exists():
+        return Settings()
+    try:
+        running: dict[str, Any] = json.loads(instance.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    host, _, port = running["api"].removeprefix("http://").partition(":")
+    return Settings(
+        kafka=running["kafka"],
+        database=SecretStr(running["database"]),
+        registry=running["registry"],
+        api_host=host,
+        api_port=int(port),
+    )

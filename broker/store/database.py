@@ -1,0 +1,50 @@
+"""Connections and the schema. Statements live in `queries/*.sql`; none is longer than a line elsewhere."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+# A session that stops answering (a stopped process, a lost host) must not hold locks for ever.
+GUARDS = "-c idle_in_transaction_session_timeout=10s -c transaction_timeout=60s -c lock_timeout=20s"
+
+
+@cache
+def query(name: str) -> bytes:
+    """The text of `queries/<name>.sql`."""
+    return files("broker.store").joinpath("queries", f"{name}.sql").read_bytes()
+
+
+def conninfo(dsn: str, application: str) -> str:
+    """The address with our guards, named so that an operator recognises the session."""
+    return make_conninfo(dsn, application_name=f"sagsbro-{application}", options=GUARDS, connect_timeout=5)
+
+
+def connect(dsn: str, application: str) -> psycopg.Connection[Any]:
+    """One blocking connection, in autocommit; transactions are opened by name."""
+    return psycopg.connect(conninfo(dsn, application), autocommit=True)
+
+
+def migrations() -> list[tuple[str, bytes]]:
+    """(name, text) of every migration, in order."""
+    folder = files("broker.store").joinpath("migrations")
+    return sorted((file.name, file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def migrate(dsn: str, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Bring the schema up to date; several at once wait for each other."""
+    with connect(dsn, "migrate") as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('sagsbro-migrate'))")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration"
+            " (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+        done = {name for (name,) in connection.execute("SELECT name FROM schema_migration")}
+        for name, text in migrations():
+            if name not in done:
+                connection.execute(text)
+                connection.execute("INSERT INTO schema_migration (name) VALUES (%s)", [name])
+                tell(name)

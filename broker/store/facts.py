@@ -1,0 +1,85 @@
+"""Reading all reference data as one value, as of one revision."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import psycopg
+
+from broker.domain.agreement import (
+    AgreementState,
+    Authority,
+    Delimitation,
+    Facts,
+    ReaderAgreement,
+    SenderAgreement,
+)
+from broker.domain.case import SENSITIVITY
+from broker.domain.kle import Edition, KleBook, Patterns
+from broker.store.database import query
+
+Row = tuple[Any, ...]
+
+
+def load(connection: psycopg.Connection[Any]) -> Facts:
+    """Everything the decisions read; call it inside a transaction whose snapshot is the one meant."""
+    with connection.cursor() as cursor:
+        (everything,) = cursor.execute(query("load_facts")).fetchone() or (None,)
+    if everything is None:
+        raise LookupError("the database has no reference revision: run the migrations")
+    return from_rows(everything)
+
+
+def from_rows(rows: Mapping[str, Any]) -> Facts:
+    """The value behind the JSON that `load_facts.sql` makes."""
+    readers: dict[tuple[str, str], list[ReaderAgreement]] = defaultdict(list)
+    for body in rows["readers"]:
+        agreement = reader_agreement(body)
+        readers[agreement.authority, agreement.overview].append(agreement)
+    senders = [sender_agreement(row["body"], row["version"]) for row in rows["senders"]]
+    return Facts(
+        revision=rows["revision"],
+        senders={(agreement.authority, agreement.system): agreement for agreement in senders},
+        readers={key: tuple(listed) for key, listed in readers.items()},
+        delimitations={row["authority"]: tuple(map(delimitation, row["body"])) for row in rows["delimitations"]},
+        authorities={body["cvr"]: Authority(body["cvr"], body["name"]) for body in rows["authorities"]},
+        kle=KleBook(tuple(Edition(date.fromisoformat(e["published"]), e["titles"]) for e in rows["editions"])),
+    )
+
+
+def sender_agreement(body: Mapping[str, Any], version: int) -> SenderAgreement:
+    """From the shape of the contract; what is checked when it is put is not checked again."""
+    restricted = body.get("restricted") or {}
+    return SenderAgreement(
+        body["authority"],
+        body["system"],
+        version,
+        AgreementState(body["state"]),
+        Patterns.of(body["kle"]),
+        SENSITIVITY[body["sensitivity"]],
+        date.fromisoformat(body["from_date"]),
+        Patterns.of(restricted.get("kle", ())),
+        frozenset(restricted.get("citizens", ())),
+        body.get("on_title_cpr") == "REFUSE",
+    )
+
+
+def reader_agreement(body: Mapping[str, Any]) -> ReaderAgreement:
+    """From the shape of the contract."""
+    to_date = body.get("to_date")
+    return ReaderAgreement(
+        body["authority"],
+        body["overview"],
+        body["client"],
+        AgreementState(body["state"]),
+        Patterns.of(body["kle"]),
+        SENSITIVITY[body["sensitivity"]],
+        date.fromisoformat(body["from_date"]),
+        None if to_date is None else date.fromisoformat(to_date),
+    )
+
+
+def delimitation(body: Mapping[str, Any]) -> Delimitation:
+    """From the shape of the contract."""
+    return Delimitation(Patterns.of(body["kle"]), date.fromisoformat(body["from_date"]), bool(body.get("active_only")))

@@ -1,0 +1,42 @@
+-- Put the batch's cases in; returns the ordinals of those that need the whole merge under their row lock.
+--
+-- Replaced here are rows that one whole, newer registration covers; every conflicting row is locked either way.
+-- shape: bits 0-8 the groups, 512 several registrations, 1024 items or a removal lie over the groups.
+WITH merged AS (
+    INSERT INTO entry AS e (
+        authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, user_key,
+        created_at, received_at, document
+    )
+    SELECT authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, user_key,
+           created_at, received_at, document
+    FROM incoming
+    ORDER BY authority, system, case_id
+    ON CONFLICT (authority, system, case_id) DO UPDATE SET
+        revision = e.revision + 1,
+        newest = excluded.newest,
+        shape = excluded.shape,
+        complete = excluded.complete,
+        kle = excluded.kle,
+        sensitivity = excluded.sensitivity,
+        primary_party = excluded.primary_party,
+        parties = excluded.parties,
+        user_key = excluded.user_key,
+        created_at = excluded.created_at,
+        received_at = excluded.received_at,
+        indexed_at = clock_timestamp(),
+        document = excluded.document
+    WHERE excluded.shape < 512
+        AND e.shape & 1024 = 0
+        AND e.shape & 511 & ~excluded.shape = 0
+        AND e.newest < excluded.newest
+    RETURNING e.authority, e.system, e.case_id, e.revision
+), marked AS (
+    INSERT INTO dirty (authority, system, case_id, revision)
+    SELECT authority, system, case_id, revision FROM merged
+    ON CONFLICT (shard, authority, system, case_id) DO UPDATE SET revision = excluded.revision
+)
+SELECT i.ordinal
+FROM incoming i
+WHERE NOT EXISTS (
+    SELECT FROM merged m WHERE m.case_id = i.case_id AND m.authority = i.authority AND m.system = i.system
+)

@@ -1,0 +1,35 @@
+-- Complete entries of a citizen, a party or a user key that every kind of grant covers, newest case first, after a position.
+WITH allowed AS MATERIALIZED (
+    SELECT kind, authority, kle, prefixes, levels
+    FROM jsonb_to_recordset(%(grants)s::jsonb)
+        AS granted(kind text, authority text, kle text[], prefixes text[], levels smallint[])
+), candidate AS (
+    SELECT authority, system, case_id FROM entry WHERE primary_party = ANY(%(primary_parties)s::text[])
+    UNION
+    SELECT authority, system, case_id FROM entry WHERE parties && %(other_parties)s::text[]
+    UNION
+    SELECT authority, system, case_id FROM entry WHERE user_key = %(user_key)s::text
+)
+SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.received_at, e.indexed_at, e.document::text
+FROM candidate JOIN entry e USING (authority, system, case_id)
+WHERE e.complete
+  AND e.kle IS NOT NULL
+  AND (%(kle)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(kle)s::text[]) AS asked WHERE starts_with(e.kle, asked)))
+  AND (%(after_created)s::bigint IS NULL
+       OR e.created_at < %(after_created)s
+       OR e.created_at = %(after_created)s
+          AND (e.authority, e.system, e.case_id) > (%(after_authority)s, %(after_system)s, %(after_case)s::uuid))
+  AND (
+    -- A grant is taken as a whole; in it the longest prefix that covers the number gives the level.
+    SELECT count(DISTINCT allowed.kind)
+    FROM allowed
+    WHERE allowed.authority = e.authority
+      AND EXISTS (SELECT FROM unnest(allowed.kle) AS covering WHERE starts_with(e.kle, covering))
+      AND e.sensitivity <= coalesce((
+          SELECT level
+          FROM unnest(allowed.prefixes, allowed.levels) AS ceiling(prefix, level)
+          WHERE starts_with(e.kle, prefix)
+          ORDER BY length(prefix) DESC
+          LIMIT 1), 0)
+  ) = %(kinds)s
+ORDER BY e.created_at DESC, e.authority, e.system, e.case_id

@@ -1,0 +1,103 @@
+"""Confluent framing: a zero byte, the schema id in four, then plain Avro. No I/O but through the schema source.
+
+The bundled schemas carry fixed ids, so a worker runs without the registry; others are asked for once and kept.
+"""
+
+import io
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import fastavro
+from fastavro.types import Schema
+
+MAGIC: Final = b"\x00"
+HEADER: Final = struct.Struct(">bI")
+
+# Ids of the bundled schemas; the registry is seeded with the same ones and never gives them to another.
+BUNDLED: Final = {"case_event": 1, "rejection": 2, "overview_entry": 3}
+
+
+class Undecodable(Exception):  # noqa: N818 - a verdict on bytes, not a fault of ours
+    """The bytes are no event: the detail says why, and never quotes them."""
+
+
+class UnknownSchema(Undecodable):
+    """The registry has answered that it has no schema of that id."""
+
+
+@cache
+def schema_text(name: str) -> str:
+    """The bundled schema's JSON, as registered."""
+    return files("schemas").joinpath(f"{name}.avsc").read_text(encoding="utf-8")
+
+
+@cache
+def schema(name: str) -> Schema:
+    """The bundled schema, parsed."""
+    return fastavro.parse_schema(json.loads(schema_text(name)))
+
+
+def encode(name: str, value: Mapping[str, Any]) -> bytes:
+    """One framed value of a bundled schema. Raises ValueError when it does not fit."""
+    out = io.BytesIO()
+    out.write(HEADER.pack(0, BUNDLED[name]))
+    try:
+        fastavro.schemaless_writer(out, schema(name), value)
+    except (TypeError, KeyError, AttributeError, OverflowError, struct.error) as error:
+        raise ValueError(f"does not fit {name}") from error
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Reads framed values of one bundled schema, whatever schema they were written with.
+
+    fetch: schema id -> its JSON text, or None when the registry says that there is none. May raise when the
+    registry is out of reach: then the value is neither good nor bad yet.
+    """
+
+    name: str
+    fetch: Callable[[int], str | None]
+    _writers: dict[int, Schema | None]
+
+    def __init__(self, name: str, fetch: Callable[[int], str | None]) -> None:
+        """Knows the bundled schema from the start."""
+        self.name, self.fetch = name, fetch
+        self._writers = {BUNDLED[name]: None}
+
+    def decode(self, value: bytes | None) -> dict[str, Any]:
+        """One value. Raises Undecodable; what `fetch` raises passes through."""
+        if value is None:
+            raise Undecodable("the value is null")
+        if len(value) < HEADER.size or value[:1] != MAGIC:
+            raise Undecodable("not in Confluent framing: no magic byte and schema id")
+        schema_id = int.from_bytes(value[1:5], "big")
+        if schema_id not in self._writers:
+            self._writers[schema_id] = self._learn(schema_id)
+        writer = self._writers[schema_id]
+        reader = schema(self.name)
+        body = io.BytesIO(value)
+        body.seek(HEADER.size)
+        try:
+            record = fastavro.schemaless_reader(body, reader if writer is None else writer, None if writer is None else reader)
+        except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they hit; all mean the same
+            raise Undecodable(f"not Avro of schema {schema_id}: {type(error).__name__}") from None
+        if body.tell() != len(value):
+            raise Undecodable("bytes are left over after the record")
+        if not isinstance(record, dict):
+            raise Undecodable("the schema is no record")
+        return record
+
+    def _learn(self, schema_id: int) -> Schema:
+        text = self.fetch(schema_id)
+        if text is None:
+            raise UnknownSchema(f"the registry has no schema {schema_id}")
+        try:
+            return fastavro.parse_schema(json.loads(text))
+        except Exception as error:  # noqa: BLE001 - a schema that cannot be parsed is as good as none
+            raise UnknownSchema(f"schema {schema_id} cannot be read") from error

@@ -1,0 +1,46 @@
+"""Every topic in one table: name, key, how long it is kept. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+DAY = 86_400_000
+HOUR = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`subject`: the schema file behind its values, registered as `<name>-value`; None for plain JSON."""
+
+    name: str
+    partitions: int
+    subject: str | None
+    config: dict[str, str] = field(default_factory=dict)
+
+
+_OVERVIEW = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(HOUR),
+    "max.compaction.lag.ms": str(DAY),
+    "delete.retention.ms": str(7 * DAY),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+CASE_EVENTS: Final = Topic(
+    "sagsbro.case-events.v1",
+    6,
+    "case_event",
+    {
+        "retention.ms": str(35 * DAY),
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(2 * 1024 * 1024),
+    },
+)
+CONSENTS: Final = Topic("sagsbro.consents.v1", 3, None, {"retention.ms": str(35 * DAY)})
+REJECTIONS: Final = Topic("sagsbro.rejections.v1", 3, "rejection", {"retention.ms": str(30 * DAY)})
+OVERVIEWS: Final = {
+    name: Topic(f"sagsbro.overview.{name}.v1", 6, "overview_entry", _OVERVIEW)
+    for name in ("sapa", "borgerblikket", "hoi")
+}
+ANCHORS: Final = Topic("sagsbro.access-log-anchors.v1", 1, None, {"retention.ms": "-1"})
+
+TOPICS: Final = (CASE_EVENTS, CONSENTS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)
