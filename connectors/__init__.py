@@ -1,0 +1,1 @@
+"""The vendors' systems, one room each; README.md says how to add one."""

@@ -22,13 +22,19 @@ PARTY_ROLES: Final = frozenset({"PRIMARY", "SECONDARY", "BENEFIT_RECIPIENT"})
 ACTOR_ROLES: Final = frozenset({"RESPONSIBLE", "PRIMARY_HANDLER", "HANDLER", "LENT_TO"})
 JOURNAL_KINDS: Final = frozenset({"DOCUMENT", "NOTE"})
 REMOVAL_REASONS: Final = frozenset({"LEFT_INDEX", "DISPOSED", "WRONG_CITIZEN", "MERGED"})
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 PARTY_FORMS: Final = {
     "CPR": is_cpr,
     "ECPR": lambda text: 0 < len(text) <= 20 and text.isalnum(),
     "CVR": is_cvr,
-    "PNR": lambda text: len(text) == 10 and text.isdecimal(),  # noqa: PLR2004 - the register's length
-    "BFE": lambda text: 0 < len(text) <= 10 and text.isdecimal(),  # noqa: PLR2004 - the register's length
-    "ESR": lambda text: 0 < len(text) <= 20 and text.isdecimal(),  # noqa: PLR2004 - municipality and property number
+    "PNR": lambda text: len(text) == 10 and _digits(text),  # noqa: PLR2004 - the register's length
+    "BFE": lambda text: 0 < len(text) <= 10 and _digits(text),  # noqa: PLR2004 - the register's length
+    "ESR": lambda text: 0 < len(text) <= 20 and _digits(text),  # noqa: PLR2004 - municipality and property number
     "URN": lambda text: text.lower().startswith("urn:"),
     "FREE": lambda text: bool(text.strip()),
 }
@@ -133,6 +139,8 @@ def _form(event: CaseEvent, at: int) -> Rejected | None:
     for pointer, moment in _moments(event):
         if moment is not None and not _EARLIEST <= moment <= _LATEST:
             return _violation(pointer, "a time between the years 1 and 9999")
+    if not -(1 << 63) <= (event.get("sequence") or 0) < 1 << 63:
+        return _violation("/sequence", "an integer of 64 bits")
     if event["registered_at"] > at + FUTURE_TOLERANCE:
         return Rejected(Code.REGISTERED_IN_FUTURE, "/registered_at", "more than five minutes ahead")
     if event["change"] == "REMOVED" and event.get("removal_reason") not in REMOVAL_REASONS:

@@ -9,9 +9,10 @@ SYSTEMS: Final = frozenset(
     "acadre sbsys nova edoc getorganized workpoint vitae sensum nexus modulus cura domus sf1470 klgateway".split()
 )
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_CPR = re.compile(r"(?:0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])(?:0[1-9]|1[0-2])\d{6}")
-_CPR_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z]){_CPR.pattern[:-5]}\d{{2}}[- ]?\d{{4}}(?!\d)")
-_CVR = re.compile(r"[1-9]\d{7}")
+# ASCII: a digit of another script is no digit of a register.
+_CPR = re.compile(r"(?:0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])(?:0[1-9]|1[0-2])\d{6}", re.ASCII)
+_CPR_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z]){_CPR.pattern[:-5]}\d{{2}}[- ]?\d{{4}}(?![0-9A-Za-z])", re.ASCII)
+_CVR = re.compile(r"[1-9]\d{7}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 EVENT_NAMESPACE: Final = uuid.UUID("5f0c2f0a-6a0e-5d5e-9a55-2b3f3f2a9d11")

@@ -8,9 +8,9 @@ from datetime import date
 
 from broker.domain.outcome import Code, Rejected
 
-_NUMBER = re.compile(r"\d\d\.\d\d\.\d\d")
-_FACET = re.compile(r"[A-ZÆØÅ]\d\d")
-_PATTERN = re.compile(r"N\*|\d\d\.(\*|\d\*|\d\d\.(\*|\d\*|\d\d))")
+_NUMBER = re.compile(r"\d\d\.\d\d\.\d\d", re.ASCII)
+_FACET = re.compile(r"[A-ZÆØÅ]\d\d", re.ASCII)
+_PATTERN = re.compile(r"N\*|\d\d\.(\*|\d\*|\d\d\.(\*|\d\*|\d\d))", re.ASCII)
 
 
 def is_pattern(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""How Kafka is reached: one set of settings, said in the words of both client libraries. No I/O but reading certificates."""
+"""How Kafka is reached: one set of settings, in the words of both client libraries.
+
+No I/O but reading certificates.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final

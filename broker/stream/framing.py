@@ -84,7 +84,9 @@ class Decoder:
         body = io.BytesIO(value)
         body.seek(HEADER.size)
         try:
-            record = fastavro.schemaless_reader(body, reader if writer is None else writer, None if writer is None else reader)
+            record = fastavro.schemaless_reader(
+                body, reader if writer is None else writer, None if writer is None else reader
+            )
         except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they hit; all mean the same
             raise Undecodable(f"not Avro of schema {schema_id}: {type(error).__name__}") from None
         if body.tell() != len(value):

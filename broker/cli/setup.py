@@ -1,0 +1,29 @@
+"""What must be there before services start: the database's schema, the topics, the bundled schemas, the positions."""
+
+from broker.logs import tell
+from broker.settings import Settings
+from broker.store import positions, registry
+from broker.store.database import connect, migrate
+from broker.stream.clients import confluent_options
+from broker.stream.cluster import admin, logs, make_topics, partitions_of
+from broker.stream.topics import CASE_EVENTS, TOPICS
+
+
+def prepare(settings: Settings) -> None:
+    """Idempotent; several at once do no harm. Raises psycopg.Error or KafkaException."""
+    migrate(settings.dsn, lambda name: tell("migrated", name=name))
+    client = admin(confluent_options(settings))
+    if made := make_topics(client, TOPICS, settings.replication):
+        tell("topics_made", topics=made)
+    with connect(settings.dsn, "setup") as connection:
+        registry.seed(connection)
+        first_positions(connection, settings)
+
+
+def first_positions(connection: positions.Connection, settings: Settings) -> None:
+    """Partitions that were never read begin at the log's start; what does not fit is left for the worker to refuse."""
+    client = admin(confluent_options(settings))
+    known = {partition for partition, *_ in positions.show(connection, CASE_EVENTS.name)}
+    new = [p for p in partitions_of(client, CASE_EVENTS.name) if p not in known]
+    for partition, log in logs(client, CASE_EVENTS.name, new).items() if new else ():
+        positions.put(connection, CASE_EVENTS.name, partition, log, log.start)

@@ -1,0 +1,15 @@
+"""`sagsbro worker`: one stream processor."""
+
+import click
+
+from broker.logs import configure
+from broker.settings import Settings
+
+
+@click.command()
+def worker() -> None:
+    """Run one processor of the case-events topic."""
+    from broker.processing.worker import run  # noqa: PLC0415 - Faust is slow to import
+
+    configure("worker")
+    run(Settings())

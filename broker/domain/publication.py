@@ -1,0 +1,74 @@
+"""What goes out to an overview topic for one entry: a value with its audience, or nothing. Pure."""
+
+from datetime import date
+from typing import Any
+
+from broker.domain.agreement import Facts
+from broker.domain.case import SENSITIVITY_NAMES, State, visible_items
+from broker.domain.entry import Entry, steps_in_order
+from broker.domain.policy import Audience, Nobody, audience
+
+
+def publication(
+    entry: Entry, state: State, revision: int, overview: str, facts: Facts, on: date
+) -> dict[str, Any] | None:
+    """An OverviewEntry, or None for a tombstone."""
+    admitted = audience(entry, overview, facts, on)
+    if isinstance(admitted, Nobody):
+        return None
+    key = entry.key
+    return {
+        "authority": key.authority,
+        "system": key.system,
+        "case_id": key.case_id,
+        "revision": revision,
+        "registered_at": state.source[1]["registered_at"],
+        "audience": {
+            "authorities": list(admitted.authorities),
+            "kle": admitted.kle,
+            "sensitivity": SENSITIVITY_NAMES[admitted.sensitivity],
+            "clients": list(admitted.clients),
+            "principals": None if admitted.principals is None else sorted(admitted.principals),
+        },
+        "content": _content(entry, state, admitted, facts),
+    }
+
+
+def _content(entry: Entry, state: State, admitted: Audience, facts: Facts) -> dict[str, Any] | None:
+    if admitted.reference_only:
+        return None
+    properties, classification = state.groups["properties"][1], state.groups["classification"][1]
+    kle_title = facts.kle.title(admitted.kle)
+    return {
+        "user_key": properties["user_key"],
+        # A title that had a civil registration number in it is empty: the KLE title stands in.
+        "title": properties["title"] or kle_title or admitted.kle,
+        "kle_title": kle_title,
+        "facet": classification.get("facet"),
+        "created_at": properties["created_at"],
+        "state": entry.state,
+        "local_status": properties.get("local_status"),
+        "link": properties.get("link"),
+        "progress": [
+            {
+                "state": step["state"],
+                "effective_from": step["effective_from"],
+                "effective_to": step.get("effective_to"),
+            }
+            for step in steps_in_order(state)
+        ],
+        "parties": [
+            {"role": party["role"], "id_type": party["id_type"], "id": party["id"]}
+            for party in visible_items(state, "parties")
+        ],
+        "documents": [
+            {
+                "document_id": item.get("document_id"),
+                "title": item["title"] or kle_title or admitted.kle,
+                "registered_at": item["registered_at"],
+                "sensitivity": item.get("sensitivity"),
+            }
+            for item in visible_items(state, "journal")
+            if item["kind"] == "DOCUMENT"
+        ],
+    }

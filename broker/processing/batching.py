@@ -1,0 +1,137 @@
+"""Faust's consumer, taught three things: one poll of a partition is one message, it starts where the database says,
+and its offsets in Kafka are for lag tools alone.
+
+Every batch says from where to where it goes and in which epoch it was fetched. A seek begins a new epoch, so a batch
+that was on its way when partitions moved can never be taken for the next one.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+FETCH_BYTES = 4 * 1024 * 1024
+POLL_RECORDS = 10_000
+# Faust's fixed 1.5 s: a partition that has just been emptied waits that long beside idle ones.
+FETCH_WAIT_MS = 100
+
+
+class Batch(NamedTuple):
+    """The records of one poll of one partition, as (offset, received ms, value)."""
+
+    tp: TP
+    epoch: int
+    start: int
+    next_offset: int
+    records: list[tuple[int, int, bytes | None]]
+
+
+class Keeper(Protocol):
+    """Who knows the positions: the lanes."""
+
+    epoch: int
+
+    async def claim(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Finish what is under way and say where each partition continues."""
+
+    def position(self, tp: TP) -> int | None:
+        """What has been committed to the database of a partition that is ours."""
+
+
+class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that fetches."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        del transport
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            **self.app.kafka_options,
+            client_id=self.app.conf.broker_client_id,
+            group_id=self.app.conf.id,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_poll_records=POLL_RECORDS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=4 * FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            rebalance_timeout_ms=30_000,
+            max_poll_interval_ms=10 * 60_000,
+            request_timeout_ms=30_000,
+            metadata_max_age_ms=30_000,
+        )
+
+    def fetched_up_to(self, tp: TP) -> int | None:
+        """The offset behind everything the last poll has passed, records or transaction marks."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - it has no public word for it
+        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
+            return None
+        state = subscription.assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        return state.position if state.has_valid_position else None
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers batches."""
+
+    _thread: Thread
+
+    def _new_consumer_thread(self) -> Thread:
+        return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _keeper(self) -> Keeper:
+        keeper: Keeper = self.app.keeper
+        return keeper
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Where the database says, not Kafka. The epoch moves before and after: no fetch can straddle the seek."""
+        self._keeper.epoch += 1
+        positions = await self._keeper.claim(self.assignment())
+        if positions:
+            await self.seek_wait(positions)
+        self._delivered = dict(positions)
+        self._keeper.epoch += 1
+        return positions
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109 - the framework's
+        epoch = self._keeper.epoch
+        records, active = await super()._wait_next_records(timeout)
+        if epoch != self._keeper.epoch:
+            return {}, active
+        batches = {}
+        for tp in active or ():
+            fetched, start = (records or {}).get(tp, ()), self._delivered.get(tp)
+            if start is None:
+                continue
+            end = fetched[-1].offset + 1 if fetched else (self._thread.fetched_up_to(tp) or 0)
+            if end > start:
+                batches[tp] = [Batch(tp, epoch, start, end, [(r.offset, r.timestamp, r.value) for r in fetched])]
+                self._delivered[tp] = end
+        return batches, active
+
+    def _to_message(self, tp: TP, record: Batch) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic, tp.partition, record.next_offset - 1, 0.0, 0, [], None, record, None, 0, 0, tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Batches are gaps by nature."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """What Kafka is told for its lag tools; nothing rests on it."""
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._keeper.position(tp)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's Kafka, with the consumer above."""
+
+    Consumer = Consumer

@@ -1,0 +1,154 @@
+"""From a batch of bytes to one committed transaction: decode, judge under the revision lock, write, commit.
+
+What is wrong with an event becomes its verdict; what is wrong with the world is tried again in place.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import psycopg
+
+from broker.domain.agreement import Facts
+from broker.domain.batch import Arrival, Place, Plan, plan
+from broker.domain.case import CaseEvent, content_hash
+from broker.domain.outcome import read_verdict
+from broker.logs import tell
+from broker.metrics import EVENT_TO_VISIBLE, EVENTS, WORKER_POSITION, system_label
+from broker.processing.batching import Batch
+from broker.processing.lanes import Claimed
+from broker.settings import Settings
+from broker.store import batch as store
+from broker.store import facts, positions
+from broker.store.database import connect
+from broker.stream.clients import confluent_options
+from broker.stream.cluster import admin, logs
+from broker.stream.framing import HEADER, Decoder, Undecodable
+from broker.stream.registry import Registry, RegistryUnreachable
+
+TRY_AGAIN_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
+Step = store.Advance
+# What may be wrong with the world; a session that Postgres ended for idling counts as an internal error there.
+WORLD: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
+
+
+@dataclass(slots=True)
+class Session:
+    """What one thread keeps between batches."""
+
+    connection: psycopg.Connection[Any]
+    facts: Facts
+
+
+class Projector:
+    """Does the work of the lanes; each thread has a database session of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = admin(confluent_options(settings))
+        self._decoder = Decoder("case_event", Registry(settings.registry).schema)
+        self._mine = threading.local()
+
+    def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
+        """Ask Kafka and the database where each partition continues. Raises PositionRefused."""
+        with connect(self._settings.dsn, "worker") as connection:
+            return positions.claim(connection, topic, logs(self._admin, topic, partitions))
+
+    def apply(self, batch: Batch, place: Place, position: int, wanted: Callable[[], bool]) -> bool:
+        """Write the batch exactly once, however often it takes. False when no longer wanted."""
+        attempt, arrivals = 0, None
+        step = Step(place, position, batch.next_offset)
+        while wanted():
+            try:
+                if arrivals is None:
+                    arrivals = decode((r for r in batch.records if r[0] >= position), self._decoder.decode)
+                self._commit(step, arrivals)
+            except RegistryUnreachable as why:
+                tell("registry_unreachable", detail=str(why))
+            except WORLD as why:
+                self._forget()
+                if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+                    tell("batch_retried", partition=place.partition, error=type(why).__name__)
+                if self._committed(step):
+                    return True
+            else:
+                return True
+            time.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
+            attempt += 1
+        return False
+
+    def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
+        session = self._session()
+        made = None
+        with session.connection.transaction():
+            row = session.connection.execute("SELECT revision FROM reference_revision FOR SHARE").fetchone()
+            if row is None or row[0] != session.facts.revision:
+                session.facts = facts.load(session.connection)
+            store.advance(session.connection, step)
+            if arrivals:
+                made = plan(arrivals, session.facts, step.place)
+                store.write(session.connection, made, step.place)
+        if made is not None:
+            _measure(made, arrivals)
+
+    def _committed(self, step: Step) -> bool:
+        """Whether a commit that was never answered took place after all."""
+        try:
+            with connect(self._settings.dsn, "worker") as connection:
+                rows = positions.show(connection, step.place.topic)
+        except WORLD:
+            return False
+        return any(
+            partition == step.place.partition and topic_id == step.place.topic_id and next_offset == step.next_offset
+            for partition, _, topic_id, next_offset in rows
+        )
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._mine, "session", None)
+        if session is None:
+            connection = connect(self._settings.dsn, "worker")
+            store.prepare(connection)
+            session = self._mine.session = Session(connection, Facts(revision=-1))
+        return session
+
+    def _forget(self) -> None:
+        session: Session | None = getattr(self._mine, "session", None)
+        if session is not None:
+            session.connection.close()
+            self._mine.session = None
+
+
+def decode(
+    records: Iterable[tuple[int, int, bytes | None]], read: Callable[[bytes | None], dict[str, Any]]
+) -> list[Arrival]:
+    """Records are (offset, received ms, value). What `read` raises but Undecodable passes through."""
+    arrivals = []
+    for offset, received_ms, value in records:
+        try:
+            event = cast("CaseEvent", read(value))
+        except Undecodable as flaw:
+            arrivals.append(Arrival(offset, received_ms, value, None, flaw=str(flaw)))
+        else:
+            digest = content_hash((value or b"")[HEADER.size :])
+            arrivals.append(Arrival(offset, received_ms, value, event, digest))
+    return arrivals
+
+
+def _measure(made: Plan, arrivals: list[Arrival]) -> None:
+    now = time.time()
+    counted = Counter(
+        (
+            system_label(made.systems.get(arrival.offset - made.first_offset, "")),
+            made.verdicts[arrival.offset - made.first_offset],
+        )
+        for arrival in arrivals
+    )
+    for (system, verdict), number in counted.items():
+        EVENTS.labels(system, read_verdict(verdict)[0]).inc(number)
+    # One observation for each millisecond of arrivals: a histogram costs more than an event otherwise.
+    for received_ms in {arrival.received_ms for arrival in arrivals}:
+        EVENT_TO_VISIBLE.observe(max(0.0, now - received_ms / 1000))
+    WORKER_POSITION.set(now)

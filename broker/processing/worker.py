@@ -1,0 +1,106 @@
+"""The worker process: Faust runs the stream, the database says where it stands. Crash-only."""
+
+import asyncio
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import faust
+from faust.types import TP
+from prometheus_client import start_http_server
+
+from broker.logs import tell
+from broker.processing.batching import Batch, Transport
+from broker.processing.lanes import Lanes
+from broker.processing.projector import Projector
+from broker.processing.watchdog import watch
+from broker.settings import Settings
+from broker.stream.clients import aiokafka_options
+from broker.stream.topics import CASE_EVENTS
+
+SESSIONS: Final = 2
+UNDER_WAY: Final = 3
+
+
+class AsItIs(faust.Schema):  # type: ignore[misc]
+    """Batches are not decoded by Faust."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+        """Batches have no key."""
+        del app
+        return message.key
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """The batch itself."""
+        del app
+        return message.value
+
+
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app that knows who keeps the positions."""
+
+    keeper: Lanes
+    kafka_options: dict[str, Any]
+
+
+def build(settings: Settings) -> App:
+    """Wire one worker together."""
+    app = App(
+        settings.consumer_group,
+        broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
+        datadir=tempfile.mkdtemp(prefix="sagsbro-faust-"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_buffer_maxsize=4,
+        stream_wait_empty=False,
+        broker_commit_interval=5.0,
+        broker_request_timeout=30.0,
+        broker_session_timeout=10.0,
+        processing_guarantee="at_least_once",
+        autodiscover=False,
+    )
+    app.transport = Transport(app.conf.broker_consumer, app)
+    app.kafka_options = aiokafka_options(settings)
+    projector = Projector(settings)
+    executor = ThreadPoolExecutor(SESSIONS, thread_name_prefix="lane")
+    topic = app.topic(CASE_EVENTS.name, schema=AsItIs())
+
+    @app.agent(topic)  # type: ignore[untyped-decorator]
+    async def project(batches: faust.Stream[Batch]) -> None:
+        async for batch in batches:
+            await app.keeper.put(batch)
+
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def finish(*_: object, **__: object) -> None:
+        tell("stopping")
+        await app.keeper.stop()
+
+    app.keeper = Lanes(projector, executor, UNDER_WAY)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Work until told to stop; any other end is a crash, and whoever started it starts it again."""
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+
+    async def main() -> None:
+        app = build(settings)
+        watch(settings, CASE_EVENTS.name, lambda: {tp.partition for tp in app.keeper.owned()})
+        tell("started", pid=os.getpid())
+        worker = app.Worker(
+            loglevel="ERROR",
+            override_logging=False,
+            redirect_stdouts=False,
+            quiet=True,
+            loop=asyncio.get_running_loop(),
+        )
+        await worker.start()
+
+    asyncio.run(main())
+    tell("stopped")
+
+
+__all__ = ["TP", "build", "run"]

@@ -1,0 +1,18 @@
+-- Up to `limit` marked entries of one shard: the purge lane first, then in key order from where the last claim ended.
+WITH purge AS (
+    SELECT authority, system, case_id, xmin AS mark FROM dirty
+    WHERE shard = %(shard)s AND lane = 0
+    LIMIT %(limit)s
+), rest AS (
+    SELECT authority, system, case_id, xmin AS mark FROM dirty
+    WHERE shard = %(shard)s AND lane <> 0
+        AND (authority, system, case_id) > (%(authority)s, %(system)s, %(case_id)s::uuid)
+    ORDER BY shard, authority, system, case_id
+    LIMIT greatest(0, %(limit)s - (SELECT count(*) FROM purge))
+), claimed AS (
+    SELECT *, 0 AS lane FROM purge UNION ALL SELECT *, 1 AS lane FROM rest
+)
+SELECT c.authority, c.system, c.case_id::text, c.mark::text, c.lane, e.revision, e.document
+FROM claimed c
+JOIN entry e ON e.authority = c.authority AND e.system = c.system AND e.case_id = c.case_id
+ORDER BY c.lane, c.authority, c.system, c.case_id

@@ -1,0 +1,74 @@
+"""A small SBSYS to poll: its paths and quirks, on cases in memory. For tests and demo, never for the connector."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+
+from connectors.esdh.sbsys.payloads import micros
+
+_QUERY_FIELDS: Final = ("Id", "SagIdentity", "Nummer", "SagsTitel", "SenestAendret")
+
+
+class Simulator:
+    """`cases` is open: a test changes them as caseworkers would. `busy` requests are answered 429 first."""
+
+    def __init__(self, cases: Sequence[dict[str, Any]], *, busy: int = 0, uses_of_a_token: int = 1_000_000) -> None:
+        """A token is good for a number of uses, so that expiry needs no clock."""
+        self.cases = list(cases)
+        self.busy = busy
+        self._uses = uses_of_a_token
+        self._tokens: dict[str, int] = {}
+        self.app = FastAPI(openapi_url=None)
+        self.app.post("/connect/token")(self._token)
+        self.app.post("/api/sag/search")(self._search)
+        self.app.get("/api/sag/{number}")(self._read)
+
+    async def _token(self, request: Request) -> Response:
+        form = (await request.body()).decode()
+        if "grant_type=client_credentials" not in form:
+            return Response(status_code=400)
+        token = secrets.token_urlsafe()
+        self._tokens[token] = self._uses
+        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+
+    async def _search(self, request: Request) -> Response:
+        """Hits carry less than a case read by its id does."""
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        query = await request.json()
+        since = micros(query["SenestAendretFra"])
+        hits = sorted((case for case in self.cases if _changed(case) >= since), key=_changed)
+        return _json({"Results": [{name: hit[name] for name in _QUERY_FIELDS} for hit in hits[: query["Limit"]]]})
+
+    async def _read(self, number: int, request: Request) -> Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        case = next((case for case in self.cases if case["Id"] == number), None)
+        return Response(status_code=404) if case is None else Response(_doubled(case), media_type="application/json")
+
+    def _refusal(self, request: Request) -> Response | None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._tokens.get(token, 0) <= 0:
+            return Response(status_code=401)
+        if self.busy > 0:
+            self.busy -= 1
+            return Response(status_code=429, headers={"Retry-After": "7"})
+        self._tokens[token] -= 1
+        return None
+
+
+def _changed(case: dict[str, Any]) -> int:
+    return micros(case["SenestAendret"])
+
+
+def _doubled(case: dict[str, Any]) -> str:
+    """The quirk seen in a real sample: the list of firms stands twice, the first time not the truth."""
+    text = json.dumps(case, ensure_ascii=False)
+    return '{"Firmaer": [],' + text[1:] if "Firmaer" in case else text
+
+
+def _json(content: Any) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False), media_type="application/json")

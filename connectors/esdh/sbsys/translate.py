@@ -1,0 +1,234 @@
+"""SBSYS's case -> the canonical event. Pure; `translate` never raises, whatever comes.
+
+Details of a rejection name what was expected, never what was sent.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from broker.domain.case import STATES, CaseEvent, ItemGroup
+from broker.domain.identity import has_cpr, is_uuid, vendor_event_id, without_cpr
+from broker.domain.outcome import Code, Rejected
+from broker.intake.connector import Source
+from connectors.esdh.sbsys import flaws, mapping
+from connectors.esdh.sbsys.parties import parties
+from connectors.esdh.sbsys.payloads import Sag, Sagsbehandler, SlettetSag
+
+_BOM: Final = b"\xef\xbb\xbf"
+# Seen in a real case: the first status is some milliseconds older than the case itself. Microseconds.
+_STORED_AFTER_ITS_STATUS: Final = 60_000_000
+
+
+def split(body: bytes) -> Sequence[object] | Rejected:
+    """One case, or a list of them. Of a doubled key the last stands; depth is bounded by the parser."""
+    try:
+        parsed = orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        return Rejected(Code.MALFORMED_PAYLOAD, "", "not well-formed JSON in UTF-8")
+    if isinstance(parsed, dict):
+        return [parsed]
+    return (
+        parsed
+        if isinstance(parsed, list)
+        else Rejected(Code.MALFORMED_PAYLOAD, "", "neither a case nor a list of cases")
+    )
+
+
+def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
+    """One case -> one event."""
+    if not isinstance(payload, dict):
+        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
+    try:
+        canonical = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # No parser that we use yields such a value: half a surrogate pair, a number of thousands of digits.
+        return Rejected(Code.MALFORMED_PAYLOAD, "", "not JSON, or nested too deep")
+    digest = hashlib.sha256(canonical).hexdigest()
+    removed = payload.get("Slettet") is True or payload.get("SlettetTidspunkt") is not None
+    try:
+        event = (
+            _removal(SlettetSag.model_validate(payload), source, digest)
+            if removed
+            else _registration(Sag.model_validate(payload), source, digest)
+        )
+    except ValidationError as error:
+        return flaws.rejection(error)
+    return event if isinstance(event, Rejected) else [event]
+
+
+def _removal(case: SlettetSag, source: Source, digest: str) -> CaseEvent | Rejected:
+    at = case.SlettetTidspunkt if case.SlettetTidspunkt is not None else case.SenestAendret
+    if at is None:
+        return Rejected(Code.MANDATORY_MISSING, "/SlettetTidspunkt", "when it was deleted")
+    event = _envelope(case.SagIdentity, at, source, digest, "REMOVED")
+    if not isinstance(event, Rejected):
+        event["removal_reason"] = mapping.REMOVAL_REASONS.get(case.SletteAarsag or "", mapping.REMOVAL_UNSAID)
+    return event
+
+
+def _registration(case: Sag, source: Source, digest: str) -> CaseEvent | Rejected:
+    event = _envelope(case.SagIdentity, case.SenestAendret, source, digest, "REGISTERED")
+    if isinstance(event, Rejected):
+        return event
+    created = case.Oprettet if case.Oprettet is not None else case.Opstaaet
+    if created is None:
+        return Rejected(Code.MANDATORY_MISSING, "/Oprettet", "when the case arose")
+    progress = _progress(case, created, source.config)
+    if isinstance(progress, Rejected):
+        return progress
+    people = parties(case)
+    if isinstance(people, Rejected):
+        return people
+    profile = _security_profile(case, source.config)
+    if isinstance(profile, Rejected):
+        return profile
+    event["properties"] = _properties(case, created, source.config)
+    event["access"] = {"sensitivity": _sensitivity(case, source.config), "hidden_from_citizen": False}
+    event["classification"] = _classification(case)
+    event["progress"] = progress
+    event["parties"] = people
+    event["actors"] = _complete(_actors(case))
+    if (journal := _journal(case)) is not None:
+        event["journal"] = journal
+    if profile is not None:
+        event["security_profile"] = profile
+    return event
+
+
+def _envelope(identity: str, at: int, source: Source, digest: str, change: str) -> CaseEvent | Rejected:
+    case_id = identity.lower()
+    if not is_uuid(case_id):
+        return Rejected(Code.SCHEMA_VIOLATION, "/SagIdentity", "a GUID")
+    return {
+        "event_id": vendor_event_id(source.system, source.authority, case_id, at, digest),
+        "system": source.system,
+        "authority": source.authority,
+        "case_id": case_id,
+        "registered_at": at,
+        "change": change,
+    }
+
+
+def _properties(case: Sag, created: int, config: Mapping[str, Any]) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "user_key": case.Nummer,
+        "title": case.SagsTitel,
+        "created_at": created,
+        "local_status": case.SagsStatus.Navn,
+    }
+    template = config.get("link_template")
+    if isinstance(template, str) and case.Id is not None:
+        # Only keys without meaning go into a link: titles and numbers can hold a CPR number.
+        properties["link"] = template.replace("{Id}", str(case.Id)).replace("{SagIdentity}", case.SagIdentity.lower())
+    return properties
+
+
+def _classification(case: Sag) -> dict[str, Any]:
+    if case.SagsNummer is not None:
+        facet = case.SagsNummer.Facet
+        return {"kle": case.SagsNummer.EmneplanNummer.Nummer, "facet": None if facet is None else facet.Nummer}
+    subject, _, rest = case.Nummer.partition("-")
+    return {"kle": subject, "facet": rest.partition("-")[0] or None}
+
+
+def _progress(case: Sag, created: int, config: Mapping[str, Any]) -> ItemGroup | Rejected:
+    """The payload knows the state of today only; OPSTAAET is known from when the case arose."""
+    state = _state(case.SagsStatus.Navn, config)
+    if state is None:
+        return Rejected(
+            Code.STATE_UNKNOWN, "/SagsStatus/Navn", "no mapping of this status; put it in the configuration"
+        )
+    if state == "OPSTAAET":
+        return _complete([{"state": "OPSTAAET", "effective_from": created}])
+    since = case.SenesteStatusAendring
+    if since is None:
+        return Rejected(Code.MANDATORY_MISSING, "/SenesteStatusAendring", "since when the status holds")
+    if since < created - _STORED_AFTER_ITS_STATUS:
+        return Rejected(Code.VIRKNING_OVERLAP, "/SenesteStatusAendring", "the status holds from before the case arose")
+    since = max(since, created)
+    return _complete(
+        [
+            {"state": "OPSTAAET", "effective_from": created, "effective_to": since},
+            {"state": state, "effective_from": since},
+        ]
+    )
+
+
+def _state(name: str, config: Mapping[str, Any]) -> str | None:
+    word = name.strip().lower()
+    own = _table(config, "states")
+    # A configuration is written by people: their capitals are not held against them.
+    state = next((to for key, to in own.items() if str(key).strip().lower() == word), None) or mapping.STATES.get(word)
+    return state if isinstance(state, str) and state in STATES else None
+
+
+def _sensitivity(case: Sag, config: Mapping[str, Any]) -> str | None:
+    """None is said aloud: an older, lower level must not outlive it."""
+    if case.ErBeskyttet:
+        return mapping.PROTECTED
+    unprotected = case.ErBeskyttet is False and config.get("unprotected_is_confidential") is True
+    return mapping.UNPROTECTED if unprotected else None
+
+
+def _security_profile(case: Sag, config: Mapping[str, Any]) -> ItemGroup | Rejected | None:
+    sets = _table(config, "security_sets")
+    if not sets:
+        return None
+    if case.SecuritySetId is None:
+        return _complete([])
+    principals = sets.get(str(case.SecuritySetId))
+    if not isinstance(principals, Sequence) or isinstance(principals, str) or not principals:
+        # Closed is the safe mistake: an unknown set must not read as "no restriction".
+        return Rejected(Code.SENSITIVITY_UNKNOWN, "/SecuritySetId", "no mapping of this security set")
+    named = sorted({str(principal) for principal in principals})
+    return _complete([{"item_id": name, "principal_id": name} for name in named])
+
+
+def _actors(case: Sag) -> Iterator[dict[str, Any]]:
+    if case.Behandler is not None:
+        yield from _actor("PRIMARY_HANDLER", _handler_id(case.Behandler), case.Behandler.Navn)
+    if (unit := case.Ansaettelsessted) is not None:
+        yield from _actor("RESPONSIBLE", unit.Uuid or ("" if unit.Id is None else str(unit.Id)), unit.Navn)
+
+
+def _handler_id(handler: Sagsbehandler) -> str:
+    return handler.Uuid or handler.LogonId or ""
+
+
+def _actor(role: str, identifier: str, name: str | None) -> Iterator[dict[str, Any]]:
+    """Nobody, when the identifier is missing or is itself a CPR number; by chance a UUID can read as one."""
+    if identifier and (is_uuid(identifier.lower()) or not has_cpr(identifier)):
+        yield {
+            "item_id": f"{role}:{identifier}",
+            "role": role,
+            "id": identifier,
+            "name": None if name is None else without_cpr(name),
+        }
+
+
+def _journal(case: Sag) -> ItemGroup | None:
+    """Complete only when both lists came; a case read without them says nothing of its journal."""
+    if case.Dokumenter is None and case.JournalArkNoter is None:
+        return None
+    items = {
+        f"{kind}:{number}": {"item_id": f"{kind}:{number}", "kind": kind, "title": title, "registered_at": at}
+        for kind, number, title, at in (
+            *(("DOCUMENT", one.Id, one.Navn, one.Oprettet) for one in case.Dokumenter or ()),
+            *(("NOTE", one.Id, one.Overskrift, one.KontaktTidspunkt) for one in case.JournalArkNoter or ()),
+        )
+    }
+    both = case.Dokumenter is not None and case.JournalArkNoter is not None
+    return {"complete": both, "items": list(items.values())}
+
+
+def _table(config: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
+    table = config.get(name)
+    return table if isinstance(table, Mapping) else {}
+
+
+def _complete(items: Any) -> ItemGroup:
+    return {"complete": True, "items": list(items)}

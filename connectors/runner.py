@@ -1,0 +1,141 @@
+"""The only poll loop: ask the vendor, push to the broker, remember how far. Vendors bring a `Poller`.
+
+The cursor is written only after the broker has answered, so a process killed anywhere asks again for what
+may not have arrived; the broker knows a repeated registration and calls it a duplicate.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import httpx
+
+from connectors.retry import Asker, Patience
+
+_log = logging.getLogger(__name__)
+# 422: nothing of the batch could be used, and the broker has said why of each. Asking again would not help.
+_TAKEN: Final = frozenset({202, 422})
+
+Cursor = Mapping[str, Any]
+"""How far a poller has come: JSON, its own words, empty at the very start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Cases that changed, as a body in the vendor's own form, and how far that is."""
+
+    body: bytes
+    count: int
+    cursor: Cursor
+
+
+class Poller(Protocol):
+    """What a vendor that must be asked brings."""
+
+    def changes(self, since: Cursor) -> AsyncIterator[Page]:
+        """Everything changed since, oldest first, until there is no more; twice is allowed, missed is not."""
+
+
+class Refused(Exception):  # noqa: N818 - what happened, said in one word
+    """The broker does not take this sender's requests: a person must look. Carries the status only."""
+
+
+class CursorFile:
+    """The cursor on disk: the old one or the new one, never half of either."""
+
+    def __init__(self, path: Path) -> None:
+        """The file need not exist yet; its directory must."""
+        self._path = path
+
+    def read(self) -> Cursor:
+        """Raises ValueError when the file is not ours: starting over silently could take weeks."""
+        try:
+            content = json.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        if not isinstance(content, dict):
+            raise ValueError("the cursor file holds no cursor")  # noqa: TRY004 - a wrong value, not a wrong call
+        return content
+
+    def write(self, cursor: Cursor) -> None:
+        """Write beside, flush to disk, rename over, flush the directory."""
+        beside = self._path.with_name(self._path.name + ".new")
+        with beside.open("wb") as file:
+            file.write(json.dumps(cursor).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The broker's door for one system. `client` knows the base address."""
+
+    client: httpx.AsyncClient
+    asker: Asker
+    system: str
+    token: str
+    media_type: str = "application/json"
+
+    async def push(self, body: bytes) -> Mapping[str, Any]:
+        """Hand over one batch. Raises Refused, or Unanswered after many attempts."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": self.media_type}
+        address = f"/v1/events/{self.system}"
+        response = await self.asker.ask(lambda: self.client.post(address, content=body, headers=headers))
+        if response.status_code not in _TAKEN:
+            raise Refused(f"status {response.status_code}")
+        answer = response.json()
+        if not isinstance(answer, dict) or "accepted" not in answer:
+            # A proxy's own 422 is no receipt: without one nothing counts as delivered.
+            raise Refused("no receipt in the answer")
+        return answer
+
+
+async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile) -> int:
+    """Everything that has changed since the cursor; how many cases were handed over."""
+    delivered = 0
+    async for page in poller.changes(cursors.read()):
+        if page.count:
+            answer = await broker.push(page.body)
+            delivered += page.count
+            _log.info(
+                "delivered cases=%d accepted=%s rejected=%d",
+                page.count,
+                answer["accepted"],
+                len(answer.get("rejected", ())),
+            )
+        cursors.write(page.cursor)
+    return delivered
+
+
+async def run(poller: Poller, broker: Broker, cursors: CursorFile, stop: asyncio.Event, every: float) -> None:
+    """Poll until told to stop, with `every` seconds between two rounds. Errors end it: a supervisor restarts."""
+    while not stop.is_set():
+        await poll_once(poller, broker, cursors)
+        try:
+            await asyncio.wait_for(stop.wait(), every)
+        except TimeoutError:
+            continue
+
+
+async def serve(
+    system: str, make: Callable[[Mapping[str, Any]], Poller], config: Mapping[str, Any], stop: asyncio.Event
+) -> None:
+    """Run one vendor's poll loop from its configuration file.
+
+    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
+    """
+    async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
+        broker = Broker(client, Asker(Patience()), system, config["broker"]["token"])
+        cursors = CursorFile(Path(config["cursor"]))
+        await run(make(config["vendor"]), broker, cursors, stop, float(config.get("every", 10)))

@@ -1,0 +1,1 @@
+"""Interfaces that are standards rather than one vendor's."""

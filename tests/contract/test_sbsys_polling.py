@@ -1,0 +1,349 @@
+"""From a simulated SBSYS to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
+from connectors.esdh.sbsys.simulator import Simulator
+from connectors.retry import Asker, Patience, Unanswered
+from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
+
+START = datetime(2024, 3, 18, 9, tzinfo=UTC)
+
+
+class Clock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += seconds
+
+    def patience(self, **changes: Any) -> Patience:
+        return Patience(sleep=self.sleep, clock=self.now, jitter=lambda: 1.0, now=lambda: START, **changes)
+
+
+def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
+    return {
+        "Id": number,
+        "SagIdentity": f"00000000-0000-4000-8000-{number:012}",
+        "Nummer": "27.36.04-G01-1-24",
+        "SagsTitel": f"Sag {number}",
+        "SenestAendret": (START + timedelta(minutes=minutes)).isoformat(),
+        "Firmaer": [],
+    }
+
+
+@dataclass
+class Inbox:
+    """A broker's door that answers as told, then with a receipt."""
+
+    answers: list[httpx.Response] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.tokens.add(request.headers["authorization"])
+        if self.answers:
+            return self.answers.pop(0)
+        self.bodies.append(request.content)
+        return httpx.Response(
+            202, json={"receipt_id": "r", "accepted": 1, "delimited": 0, "rejected": [], "warnings": []}
+        )
+
+    @property
+    def titles(self) -> list[str]:
+        return [case["SagsTitel"] for body in self.bodies for case in json.loads(body)]
+
+
+@dataclass
+class Bench:
+    """A poller on a simulator, a broker's door, a cursor on disk."""
+
+    simulator: Simulator
+    path: Path
+    inbox: Inbox = field(default_factory=Inbox)
+    clock: Clock = field(default_factory=Clock)
+    page: int = 10
+
+    def sbsys(self) -> SbsysPoller:
+        transport = httpx.ASGITransport(self.simulator.app)
+        client = httpx.AsyncClient(transport=transport, base_url="https://sbsys.example")
+        return SbsysPoller(client, Asker(self.clock.patience()), Access("connect/token", "demo", "secret", self.page))
+
+    def broker(self) -> Broker:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
+        return Broker(client, Asker(self.clock.patience(attempts=3)), "sbsys", "t0ken")
+
+    @property
+    def cursors(self) -> CursorFile:
+        return CursorFile(self.path / "cursor.json")
+
+    def poll(self) -> int:
+        return asyncio.run(poll_once(self.sbsys(), self.broker(), self.cursors))
+
+
+def bench(path: Path, cases: list[dict[str, Any]], page: int = 10, **quirks: int) -> Bench:
+    return Bench(Simulator(cases, **quirks), path, page=page)
+
+
+def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(number, number) for number in range(35)])
+
+    assert world.poll() == 35
+    assert world.poll() == 0
+    world.simulator.cases[3] = case(3, minutes=100) | {"SagsTitel": "Ændret"}
+    assert world.poll() == 1
+    assert world.inbox.titles[-1] == "Ændret"
+
+
+def test_more_changes_in_one_moment_than_a_page_holds_are_all_read(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(number) for number in range(83)], page=5)
+
+    assert world.poll() == 83
+    assert len(set(world.inbox.titles)) == 83
+
+
+def test_a_change_committed_late_with_an_earlier_time_is_not_missed(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1, minutes=10)])
+    world.poll()
+
+    world.simulator.cases.append(case(2, minutes=9))
+
+    assert world.poll() == 1
+
+
+def test_a_case_that_changes_while_pages_are_read_moves_and_hides_no_other(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(number, number * 10) for number in range(30)])
+
+    async def poll() -> set[int]:
+        seen: set[int] = set()
+        async for page in world.sbsys().changes({}):
+            if not seen:
+                world.simulator.cases[0] = case(0, minutes=10_000)
+            seen |= {found["Id"] for found in json.loads(page.body)}
+        return seen
+
+    assert asyncio.run(poll()) == set(range(30))
+
+
+def test_a_case_deleted_between_search_and_reading_is_passed_over(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1), case(2)])
+    read = world.simulator.cases
+
+    async def poll() -> list[Page]:
+        sbsys = world.sbsys()
+        search = sbsys._search
+
+        async def search_then_lose(at: int, size: int) -> list[dict[str, Any]]:
+            found = await search(at, size)
+            read[:] = read[:1]
+            return found
+
+        sbsys._search = search_then_lose  # type: ignore[method-assign]
+        return [page async for page in sbsys.changes({})]
+
+    assert [page.count for page in asyncio.run(poll())] == [1]
+
+
+def test_an_old_token_is_renewed_and_a_busy_server_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(number, number) for number in range(9)], busy=2, uses_of_a_token=4)
+
+    assert world.poll() == 9
+    assert world.clock.waits.count(7.0) == 2
+
+
+def test_a_wrong_secret_ends_the_round_and_is_not_told(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1)], uses_of_a_token=0)
+
+    with pytest.raises(SbsysError) as caught:
+        world.poll()
+
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Access("connect/token", "demo", "secret"))
+
+
+@pytest.mark.parametrize("status", [202, 422])
+def test_a_batch_that_the_broker_has_judged_is_not_sent_again(tmp_path: Path, status: int) -> None:
+    world = bench(tmp_path, [case(1)])
+    world.inbox.answers = [httpx.Response(status, json={"receipt_id": "r", "accepted": 0, "rejected": [{}]})]
+
+    assert world.poll() == 1
+    assert world.poll() == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(401), httpx.Response(413), httpx.Response(422, json={"error": "a proxy's"})]
+)
+def test_a_batch_that_the_broker_has_not_judged_is_sent_again(tmp_path: Path, answer: httpx.Response) -> None:
+    world = bench(tmp_path, [case(1)])
+    world.inbox.answers = [answer]
+
+    with pytest.raises(Refused):
+        world.poll()
+
+    assert world.poll() == 1
+
+
+def test_a_process_killed_after_the_push_and_before_the_cursor_sends_the_same_bytes_again(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1), case(2, 1)])
+
+    class Killed(CursorFile):
+        def write(self, cursor: Cursor) -> None:  # noqa: ARG002 - it does not come to that
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(poll_once(world.sbsys(), world.broker(), Killed(tmp_path / "cursor.json")))
+    world.poll()
+
+    first, again = world.inbox.bodies
+    assert first == again
+
+
+def test_a_broker_out_of_reach_is_asked_again_and_then_the_round_ends(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1)])
+    world.inbox.answers = [httpx.Response(503), httpx.Response(503, headers={"Retry-After": "5"})]
+    assert world.poll() == 1
+    assert 5.0 in world.clock.waits
+
+    world.simulator.cases.append(case(2, 1))
+    world.inbox.answers = [httpx.Response(503)] * 3
+    with pytest.raises(Unanswered, match=r"^status 503$"):
+        world.poll()
+    assert world.poll() == 1
+
+
+def test_the_broker_is_shown_the_bearer_token(tmp_path: Path) -> None:
+    world = bench(tmp_path, [case(1)])
+    world.poll()
+
+    assert world.inbox.tokens == {"Bearer t0ken"}
+
+
+def asked(patience: Patience, send: Callable[[], Awaitable[httpx.Response]], times: int = 1) -> None:
+    async def ask() -> None:
+        asker = Asker(patience)
+        for _ in range(times):
+            await asker.ask(send)
+
+    asyncio.run(ask())
+
+
+async def unreachable() -> httpx.Response:
+    raise httpx.ConnectError("no")
+
+
+async def fine() -> httpx.Response:
+    return httpx.Response(200)
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    clock = Clock()
+
+    with pytest.raises(Unanswered, match=r"^ConnectError$"):
+        asked(clock.patience(attempts=5, first_delay=1.0, longest_delay=4.0), unreachable)
+
+    assert clock.waits == [1.0, 2.0, 4.0, 4.0]
+
+
+def test_requests_are_never_closer_than_agreed() -> None:
+    clock = Clock()
+
+    asked(clock.patience(per_second=4.0), fine, times=3)
+
+    assert clock.waits == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("3", 3.0),
+        ("Mon, 18 Mar 2024 09:00:30 GMT", 30.0),
+        ("Mon, 18 Mar 2024 08:00:00 GMT", 0.0),
+        ("soon", 0.5),
+        ("9999999", 600.0),
+    ],
+)
+def test_the_wait_that_a_server_asks_for_is_kept_within_reason(header: str, wait: float) -> None:
+    clock = Clock()
+    answers = [httpx.Response(429, headers={"Retry-After": header}), httpx.Response(200)]
+
+    async def send() -> httpx.Response:
+        return answers.pop(0)
+
+    asked(clock.patience(), send)
+
+    assert clock.waits[0] == wait
+
+
+def test_the_cursor_on_disk_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    cursors = CursorFile(tmp_path / "cursor.json")
+
+    assert cursors.read() == {}
+    cursors.write({"at": 1})
+    (tmp_path / "cursor.json.new").write_bytes(b'{"at": 2')
+    assert cursors.read() == {"at": 1}
+    cursors.write({"at": 3})
+    assert cursors.read() == {"at": 3}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{"])
+def test_a_file_that_holds_no_cursor_is_not_taken_for_the_very_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cursor.json").write_bytes(content)
+
+    with pytest.raises(ValueError):  # noqa: PT011 - both kinds: no JSON, and no cursor
+        CursorFile(tmp_path / "cursor.json").read()
+
+
+def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
+    vendor = {"url": "https://sbsys.example", "token_path": "connect/token", "client_id": "demo", "client_secret": "s"}
+    config = {
+        "broker": {"url": "https://broker.example", "token": "t"},
+        "cursor": str(tmp_path / "c"),
+        "vendor": vendor,
+    }
+
+    async def stopped_at_once() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await serve("sbsys", poller, config, stop)
+
+    asyncio.run(stopped_at_once())
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_loop_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    world = bench(tmp_path, [])
+
+    async def until_stopped() -> int:
+        stop = asyncio.Event()
+        rounds = 0
+
+        class Counting:
+            async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - counts only
+                nonlocal rounds
+                rounds += 1
+                if rounds == 3:
+                    stop.set()
+                yield Page(b"[]", 0, {"at": rounds})
+
+        await run(Counting(), world.broker(), world.cursors, stop, every=0.001)
+        return rounds
+
+    assert asyncio.run(until_stopped()) == 3
+    assert world.cursors.read() == {"at": 3}
+    assert world.inbox.bodies == []
