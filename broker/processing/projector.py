@@ -51,6 +51,8 @@ class Projector:
         self._admin = admin(confluent_options(settings))
         self._decoder = Decoder("case_event", Registry(settings.registry).schema)
         self._mine = threading.local()
+        self.waiting: set[int] = set()
+        """Partitions whose batch waits for the world to come back: no stall of ours."""
 
     def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
         """Ask Kafka and the database where each partition continues. Raises PositionRefused."""
@@ -73,11 +75,15 @@ class Projector:
                 if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                     tell("batch_retried", partition=place.partition, error=type(why).__name__)
                 if self._committed(step):
+                    self.waiting.discard(place.partition)
                     return True
             else:
+                self.waiting.discard(place.partition)
                 return True
+            self.waiting.add(place.partition)
             time.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
             attempt += 1
+        self.waiting.discard(place.partition)
         return False
 
     def _commit(self, step: Step, arrivals: list[Arrival]) -> None:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import faust
-from faust.types import TP
 from prometheus_client import start_http_server
 
 from broker.logs import tell
@@ -42,6 +41,11 @@ class App(faust.App):  # type: ignore[misc]
 
     keeper: Lanes
     kafka_options: dict[str, Any]
+    projector: Projector
+
+    def watched(self) -> set[int]:
+        """Partitions that must move: ours, but for those that wait for the world to come back."""
+        return {tp.partition for tp in self.keeper.owned()} - self.projector.waiting
 
 
 def build(settings: Settings) -> App:
@@ -63,7 +67,7 @@ def build(settings: Settings) -> App:
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     app.kafka_options = aiokafka_options(settings)
-    projector = Projector(settings)
+    app.projector = Projector(settings)
     executor = ThreadPoolExecutor(SESSIONS, thread_name_prefix="lane")
     topic = app.topic(CASE_EVENTS.name, schema=AsItIs())
 
@@ -77,7 +81,7 @@ def build(settings: Settings) -> App:
         tell("stopping")
         await app.keeper.stop()
 
-    app.keeper = Lanes(projector, executor, UNDER_WAY)
+    app.keeper = Lanes(app.projector, executor, UNDER_WAY)
     return app
 
 
@@ -88,7 +92,7 @@ def run(settings: Settings) -> None:
 
     async def main() -> None:
         app = build(settings)
-        watch(settings, CASE_EVENTS.name, lambda: {tp.partition for tp in app.keeper.owned()})
+        watch(settings, CASE_EVENTS.name, app.watched)
         tell("started", pid=os.getpid())
         worker = app.Worker(
             loglevel="ERROR",
@@ -102,5 +106,3 @@ def run(settings: Settings) -> None:
     asyncio.run(main())
     tell("stopped")
 
-
-__all__ = ["TP", "build", "run"]

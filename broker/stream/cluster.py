@@ -1,5 +1,6 @@
 """What Kafka itself says of its cluster, topics and logs; aiokafka shows no topic ids."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,18 @@ def make_topics(client: AdminClient, topics: Iterable[Topic], replication: int) 
 
 def logs(client: AdminClient, topic: str, partitions: Iterable[int]) -> dict[int, Log]:
     """The logs of some partitions of one topic. Raises KafkaException when Kafka does not answer."""
-    wanted = list(partitions)
+    wanted, deadline = list(partitions), time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return _logs(client, topic, wanted)
+        except KafkaException:
+            # A topic just made, or a broker just back, has no leaders for a moment; the error does not say so.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _logs(client: AdminClient, topic: str, wanted: list[int]) -> dict[int, Log]:
     cluster_id = client.describe_cluster(request_timeout=TIMEOUT_S).result().cluster_id
     described = client.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT_S)[topic].result()
     bounds = {

@@ -1,0 +1,234 @@
+"""A stream of case events with everything that happens in practice, and what must come of it, calculated apart.
+
+The oracle knows nothing of stamps and merges: it puts every event of a case in order and replays them one by one.
+"""
+
+import hashlib
+import json
+import random
+import struct
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from broker.domain.case import GROUPS, ITEM_GROUPS, MANDATORY, CaseEvent, EntryKey, State, visible_items
+from broker.stream.framing import BUNDLED, encode
+
+AUTHORITY: Final = "55133018"
+SYSTEM: Final = "sbsys"
+WANTED: Final = ("27.36.04", "27.35.08", "32.45.04")
+UNWANTED: Final = "02.00.00"
+START: Final = 1_700_000_000_000_000
+DOUBLED: Final = 0.05
+LATE: Final = 0.05
+BAD: Final = 0.02
+Group = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One record for the log; `event` is None where it must be rejected or delimited."""
+
+    key: bytes
+    value: bytes
+    event: CaseEvent | None
+    verdict: str
+
+
+@dataclass(slots=True)
+class Storm:
+    """Seeded; iterating gives `events` records and remembers what was sent."""
+
+    seed: int
+    events: int
+    sent: list[CaseEvent] = field(default_factory=list)
+    rejected: int = 0
+
+    def __iter__(self) -> Iterator[Sent]:
+        """Each in the order it goes out: some late, some doubled, some bad."""
+        chance = random.Random(self.seed)  # noqa: S311 - reproducible, not secret
+        held: list[Sent] = []
+        made = 0
+        while made < self.events:
+            if held and chance.random() < LATE:
+                record = held.pop(chance.randrange(len(held)))
+            elif self.sent and chance.random() < DOUBLED:
+                record = _good(chance.choice(self.sent))
+            elif chance.random() < BAD:
+                record = _bad(chance, made)
+            else:
+                record = _good(_event(chance, made, max(1, self.events // 4)))
+                if chance.random() < LATE:
+                    held.append(record)
+                    continue
+            made += 1
+            if record.event is not None:
+                self.sent.append(record.event)
+            self.rejected += record.verdict == "rejected"
+            yield record
+
+
+def _good(event: CaseEvent) -> Sent:
+    return Sent(event["case_id"].encode(), encode("case_event", event), event, "")
+
+
+def _bad(chance: random.Random, n: int) -> Sent:
+    """Bytes that are no event, schemas nobody has, and events that an agreement or a rule refuses."""
+    case_id = str(uuid.UUID(int=(1 << 100) + n))
+    kind = chance.randrange(5)
+    if kind == 0:
+        return Sent(b"x", b"\x01" + chance.randbytes(40), None, "rejected")
+    if kind == 1:
+        return Sent(b"x", struct.pack(">bI", 0, BUNDLED["case_event"]) + b"\xff" * 9, None, "rejected")
+    event = _whole(chance, n, case_id)
+    match kind:
+        case 2:
+            event["classification"] = {"kle": "99.99.99"}
+        case 3:
+            event["authority"] = "12345678"
+        case _:
+            event["classification"] = {"kle": UNWANTED}
+            return Sent(case_id.encode(), encode("case_event", event), None, "delimited")
+    return Sent(case_id.encode(), encode("case_event", event), None, "rejected")
+
+
+def _event(chance: random.Random, n: int, cases: int) -> CaseEvent:
+    case_id = str(uuid.UUID(int=(1 << 90) + chance.randrange(cases)))
+    event = _whole(chance, n, case_id)
+    kind = chance.random()
+    if kind < 0.05:  # noqa: PLR2004 - one in twenty is a removal
+        return {
+            **{name: event[name] for name in _HEAD},  # type: ignore[literal-required]
+            "change": "REMOVED",
+            "removal_reason": "LEFT_INDEX",
+        }
+    if kind < 0.35:  # noqa: PLR2004 - three in ten say only part of the case
+        for group in chance.sample(GROUPS_SENT, 3):
+            event[group] = None  # type: ignore[literal-required]
+        if all(event.get(group) is None for group in GROUPS_SENT):
+            event["access"] = {"sensitivity": None, "hidden_from_citizen": False}
+    return event
+
+
+_HEAD: Final = ("event_id", "system", "authority", "case_id", "registered_at", "sequence")
+GROUPS_SENT: Final = ("properties", "access", "classification", "progress", "parties", "actors")
+
+
+def _whole(chance: random.Random, n: int, case_id: str) -> CaseEvent:
+    registered = START + 100_000 + n * 1_000 + chance.randrange(-50_000, 50_000)
+    return {
+        "event_id": str(uuid.UUID(int=chance.getrandbits(128))),
+        "system": SYSTEM,
+        "authority": AUTHORITY,
+        "case_id": case_id,
+        "registered_at": registered,
+        "sequence": chance.choice((None, 1, 2)),
+        "change": "REGISTERED",
+        "properties": {"user_key": f"S-{n}", "title": "Ansøgning om hjælp", "created_at": START},
+        "access": {"sensitivity": "FORTROLIGE_PERSONOPLYSNINGER", "hidden_from_citizen": False},
+        "classification": {"kle": chance.choice(WANTED), "facet": "G01", "local_code": None},
+        "progress": {
+            "complete": True,
+            "items": [
+                {"state": "OPSTAAET", "effective_from": START, "effective_to": registered},
+                {"state": "OPLYST", "effective_from": registered, "effective_to": None},
+            ],
+        },
+        "parties": {
+            "complete": True,
+            "items": [
+                {"item_id": "p", "role": "PRIMARY", "id_type": "CPR", "id": f"0101{chance.randrange(10**6):06}"},
+            ],
+        },
+        "actors": {
+            "complete": chance.random() < 0.5,  # noqa: PLR2004 - half of them are additions
+            "items": [
+                {"item_id": chance.choice("abc"), "role": "HANDLER", "id": f"u{n}", "removed": chance.random() < 0.2}  # noqa: PLR2004
+            ],
+        },
+    }
+
+
+def replay(sent: Iterable[CaseEvent]) -> dict[EntryKey, dict[str, Group]]:
+    """What each case must look like: its events in order of registration, one after the other."""
+    cases: dict[EntryKey, list[CaseEvent]] = defaultdict(list)
+    for event in sent:
+        cases[EntryKey(event["authority"], event["system"], event["case_id"])].append(event)
+    return {key: _replay(events) for key, events in cases.items()}
+
+
+def _replay(events: list[CaseEvent]) -> dict[str, Group]:
+    standing: dict[str, Group] = {}
+    for event in sorted(events, key=_moment):
+        if event["change"] == "REMOVED":
+            standing = {}
+            continue
+        for group in GROUPS_SENT:
+            said: Any = event.get(group)
+            if said is None:
+                continue
+            if group not in ITEM_GROUPS or said["complete"]:
+                standing[group] = said if group not in ITEM_GROUPS else _listed(group, said["items"])
+            else:
+                items = dict(standing.get(group, {}))
+                for item in said["items"]:
+                    items.pop(item["item_id"], None)
+                standing[group] = {**items, **_listed(group, said["items"])}
+    return standing
+
+
+def _listed(group: str, items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    name = "state" if group == "progress" else "item_id"
+    return {item[name]: item for item in items if not item.get("removed")}
+
+
+def _moment(event: CaseEvent) -> tuple[int, int, str]:
+    sequence = event.get("sequence")
+    return event["registered_at"], -(1 << 62) if sequence is None else sequence, event["event_id"]
+
+
+def expected_lines(sent: Iterable[CaseEvent]) -> Iterator[str]:
+    """One line a case, as `held_line` writes them."""
+    for key, groups in replay(sent).items():
+        yield _line(key, groups)
+
+
+def held_line(key: EntryKey, state: State) -> str:
+    """One case of the table: what stands in it, without when it was indexed."""
+    groups: dict[str, Group] = {}
+    for group in GROUPS:
+        if group in ITEM_GROUPS:
+            if items := visible_items(state, group):
+                groups[group] = _listed(group, [dict(item) for item in items])
+            elif group in state.groups or any(of == group for of, _ in state.items):
+                groups[group] = {}
+        elif group in state.groups:
+            content = state.groups[group][1]
+            groups[group] = content["original"] if group == "classification" else content
+    return _line(key, groups)
+
+
+def _line(key: EntryKey, groups: dict[str, Group]) -> str:
+    return f"{key} {json.dumps(_bare(groups), sort_keys=True)}"
+
+
+def _bare(value: Any) -> Any:
+    """Without what is null or false: the wire fills in defaults that the sender left out."""
+    if isinstance(value, dict):
+        return {name: _bare(inner) for name, inner in value.items() if inner is not None and inner is not False}
+    return [_bare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def complete(groups: dict[str, Group]) -> bool:
+    """Whether the case may be shown at all."""
+    return all(group in groups for group in MANDATORY)
+
+
+def digest(lines: Iterable[str]) -> str:
+    """The same lines in any order give the same digest."""
+    total = hashlib.sha256()
+    for line in sorted(lines):
+        total.update(line.encode() + b"\n")
+    return total.hexdigest()

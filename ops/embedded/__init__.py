@@ -1,0 +1,1 @@
+"""The real parts that come with Sagsbro: Apache Kafka and PostgreSQL, from packages, on this machine."""

@@ -1,0 +1,173 @@
+"""A whole Sagsbro on this machine: the embedded parts, the services on them, and the words that say where they are.
+
+`sagsbro up`, the demo and the fault tests are built on it.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ops.embedded import kafka, lock, orphans, postgres
+from ops.embedded.errors import EmbeddedError
+from ops.embedded.part import READY_TIMEOUT, Part
+from ops.embedded.ports import HOST, claim, free_port
+from ops.supervisor import Service, Supervisor
+
+_HTTP_OK = 200
+_API_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to run; port 0 = a free one."""
+
+    data: Path
+    api_port: int = 0
+    kafka_port: int = 0
+    postgres_port: int = 0
+    workers: int = 1
+    publishers: int = 1
+    only_infrastructure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The first line on stdout, and `instance.json`."""
+
+    api: str | None
+    registry: str | None
+    kafka: str
+    database: str
+    metrics: list[str]
+
+    def json(self) -> str:
+        """As the contract has it."""
+        return json.dumps({"event": "ready", **asdict(self)})
+
+
+@contextmanager
+def held(plan: Plan, environment: Mapping[str, str]) -> Iterator["Instance"]:
+    """Hold the data directory, end what a killed run left on it, and afterwards end everything, whatever happens."""
+    with lock.held(plan.data):
+        ended = orphans.end_orphans(plan.data)
+        if ended:
+            print(f"Ended what a killed run had left: {', '.join(ended)}", file=sys.stderr, flush=True)
+        instance = Instance(plan, environment)
+        try:
+            yield instance
+        finally:
+            instance.stop()
+
+
+class Instance:
+    """The running parts and services; made by `held`."""
+
+    def __init__(self, plan: Plan, environment: Mapping[str, str]) -> None:
+        """`environment` may name an outside Kafka, database or registry, which replaces the embedded one."""
+        self.plan = plan
+        self.supervisor = Supervisor(plan.data)
+        self.kafka: Part | None = None
+        self.postgres: Part | None = None
+        self.settings: dict[str, str] = {}
+        self._given = environment
+        self._metrics: dict[str, str] = {}
+
+    def start(self, prepare: Callable[[Mapping[str, str]], None]) -> Ready:
+        """Start everything in order; `prepare` gets the settings once both parts answer (migrations and topics)."""
+        api_port = 0 if self.plan.only_infrastructure else claim(self.plan.api_port, "the API", "--api-port")
+        self._start_parts()
+        if self.plan.only_infrastructure:
+            return self._announce(self._ready(None, []))
+        api = f"http://{HOST}:{api_port}"
+        self.settings |= {
+            "SAGSBRO_API_HOST": HOST,
+            "SAGSBRO_API_PORT": str(api_port),
+            "SAGSBRO_REGISTRY": self._given.get("SAGSBRO_REGISTRY") or f"{api}/registry",
+        }
+        prepare(self.settings)
+        self._start_services(api_port)
+        return self._announce(self._ready(api, [f"{api}/metrics", *self._metrics.values()]))
+
+    def stop(self) -> None:
+        """End publishers, workers and the API together, then Kafka, then PostgreSQL."""
+        parts = [part.name for part in (self.kafka, self.postgres) if part]
+        services = [name for name in self.supervisor.names if name not in parts]
+        self.supervisor.stop(*reversed(services))  # the API was started first
+        for name in parts:
+            self.supervisor.stop(name)
+        (self.plan.data / "instance.json").unlink(missing_ok=True)
+
+    def add(self, kind: str) -> str:
+        """Start one more `worker` or `publisher`; returns its name."""
+        name = f"{kind}-{1 + sum(known.startswith(f'{kind}-') for known in self._metrics)}"
+        port = free_port()
+        self._metrics[name] = f"http://{HOST}:{port}/metrics"
+        self.supervisor.start(self._service(name, kind, {"SAGSBRO_METRICS_PORT": str(port)}))
+        return name
+
+    def _start_parts(self) -> None:
+        """Let both boot at the same time."""
+        data = self.plan.data
+        outside_kafka, outside_database = self._given.get("SAGSBRO_KAFKA"), self._given.get("SAGSBRO_DATABASE")
+        if not outside_kafka:
+            self.kafka = kafka.launch(data, self.plan.kafka_port, self.supervisor)
+        if not outside_database:
+            self.postgres = postgres.launch(data, self.plan.postgres_port, self.supervisor)
+            postgres.wait_ready(self.postgres)
+        if self.kafka:
+            self.kafka.wait_ready()
+        self.settings["SAGSBRO_KAFKA"] = outside_kafka or _address(self.kafka)
+        self.settings["SAGSBRO_DATABASE"] = outside_database or _address(self.postgres)
+
+    def _start_services(self, api_port: int) -> None:
+        self.supervisor.start(self._service("api", "api", {}))
+        self._await_api(api_port)
+        for _ in range(self.plan.workers):
+            self.add("worker")
+        for _ in range(self.plan.publishers):
+            self.add("publisher")
+
+    def _service(self, name: str, command: str, own: Mapping[str, str]) -> Service:
+        return Service(name, (sys.executable, "-m", "broker.cli", command), {**self.settings, **own})
+
+    def _await_api(self, port: int) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT
+        pause = threading.Event()
+        while not _is_ready(port):
+            if self.supervisor.exits("api") >= _API_TRIES or time.monotonic() > deadline:
+                message = "the API did not get ready; its messages are above"
+                raise EmbeddedError(message)
+            pause.wait(0.1)
+
+    def _ready(self, api: str | None, metrics: list[str]) -> Ready:
+        found = self.settings
+        return Ready(api, found.get("SAGSBRO_REGISTRY"), found["SAGSBRO_KAFKA"], found["SAGSBRO_DATABASE"], metrics)
+
+    def _announce(self, ready: Ready) -> Ready:
+        orphans.write_private(self.plan.data / "instance.json", ready.json())
+        return ready
+
+
+def _address(part: Part | None) -> str:
+    if part is None:
+        message = "neither an outside part nor an embedded one"
+        raise EmbeddedError(message)
+    return part.address
+
+
+def _is_ready(port: int) -> bool:
+    """Ask over a plain connection: no proxy from the environment may stand between."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == _HTTP_OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

