@@ -25,10 +25,22 @@ def tell(event: Event, **fields: Any) -> None:
     sys.stderr.flush()
 
 
+REPEAT_S = 10.0
+"""A library that repeats itself is heard once in so many seconds."""
+
+
 class _Library(logging.Handler):
     """What libraries log becomes our own line: level, logger and the unformatted message, never its arguments."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+
     def emit(self, record: logging.LogRecord) -> None:
+        said = record.name, str(record.msg)
+        if record.created < self._told.get(said, 0.0) + REPEAT_S:
+            return
+        self._told[said] = record.created
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         tell("library", level=record.levelname, logger=record.name, message=str(record.msg)[:300], error=error)
 

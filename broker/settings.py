@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     stall_seconds: float = 30.0
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913 - the library's signature
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,

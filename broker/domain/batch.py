@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from broker.domain.agreement import Facts
-from broker.domain.case import CaseEvent, EntryKey, State, key_of, said_by, stamp_of
+from broker.domain.case import CaseEvent, EntryKey, State, just_before, key_of, said_by, stamp_of
 from broker.domain.classify import Classified, judge
+from broker.domain.identity import without_cpr
 from broker.domain.outcome import VERDICT_BYTE, Code, Delimited, Rejected
 
 REJECTION_NAMESPACE = uuid.UUID("0d6c4f53-58cb-5b6b-8d4c-0a54ad6f2f5e")
 NOBODY = "unknown"
+LONGEST_TEXT = 200
 DELIMITED = VERDICT_BYTE["delimited"]
 
 
@@ -92,7 +94,8 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
 
 def _left(index: int, arrival: Arrival, event: CaseEvent) -> Said:
     """A case that has moved out of what may be held leaves, if it was held."""
-    stamp = stamp_of(event, arrival.digest)
+    # Just before any registration of that moment: the same event, sent again when it may be held, is newer.
+    stamp = just_before(event)
     gone = State(
         removed=(stamp, {"reason": "LEFT_INDEX", "replaced_by": None}), source=(stamp, _source(arrival, event, None))
     )
@@ -120,9 +123,9 @@ def _reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Pla
     made.rejections.append(
         {
             "rejection_id": uuid.uuid5(REJECTION_NAMESPACE, f"{place.topic_id}:{place.partition}:{arrival.offset}"),
-            "authority": NOBODY if event is None else event["authority"][:40],
-            "system": NOBODY if event is None else event["system"][:60],
-            "event_id": None if event is None else event["event_id"][:200],
+            "authority": NOBODY if event is None else _text(event["authority"]),
+            "system": NOBODY if event is None else _text(event["system"]),
+            "event_id": None if event is None else _text(event["event_id"]),
             "code": flaw.code.value,
             "pointer": flaw.pointer,
             "detail": flaw.detail,
@@ -137,4 +140,9 @@ def _reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Pla
 
 def _number(event: CaseEvent) -> str | None:
     number = (event.get("classification") or {}).get("kle")
-    return None if number is None else str(number)[:20]
+    return None if number is None else _text(number)
+
+
+def _text(hostile: str) -> str:
+    """What anybody may have sent, fit for a column: bounded, no NUL, no civil registration number."""
+    return without_cpr(hostile.replace("\0", "")[:LONGEST_TEXT])

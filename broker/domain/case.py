@@ -13,7 +13,6 @@ from typing import Any, Final, NotRequired, TypedDict, TypeVar
 
 from broker.domain.identity import EVENT_NAMESPACE, EntryKey, is_uuid
 
-
 STATES: Final = ("OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET")
 SENSITIVITY: Final = {
     "IKKE_FORTROLIGE_DATA": 1,
@@ -91,6 +90,11 @@ def stamp_of(event: CaseEvent, digest: bytes) -> Stamp:
     identity = uuid.UUID(event_id) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id)
     tie = b"\0" if sequence is None else b"\1" + struct.pack(">Q", sequence + (1 << 63))
     return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity.bytes + digest
+
+
+def just_before(event: CaseEvent) -> Stamp:
+    """Newer than everything registered earlier, older than everything registered at the event's own time."""
+    return stamp_of(event, b"")[:8]
 
 
 @dataclass(frozen=True, slots=True)

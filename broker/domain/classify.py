@@ -17,6 +17,8 @@ from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
 MICROSECONDS: Final = 1_000_000
 FUTURE_TOLERANCE: Final = 300 * MICROSECONDS
 LONGEST_EVENT_ID: Final = 200
+NUL: Final = "\0"
+"""No text that is searched for may hold it: the database cannot."""
 
 PARTY_ROLES: Final = frozenset({"PRIMARY", "SECONDARY", "BENEFIT_RECIPIENT"})
 ACTOR_ROLES: Final = frozenset({"RESPONSIBLE", "PRIMARY_HANDLER", "HANDLER", "LENT_TO"})
@@ -74,17 +76,17 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
         return flaw
     if event["change"] == "REMOVED":
         return Classified(event, agreement.version)
-    for flaw in _group_flaws(event):
-        return flaw
     on = case_date(event)
     mapped: Mapped | None = None
     if (classification := event.get("classification")) is not None:
         result = facts.kle.map(classification, on)
         if isinstance(result, Rejected):
-            return result
+            return _covered(result, classification, agreement)
         mapped = result
     if (refused := _outside(event, agreement, mapped, on)) is not None:
         return refused
+    for flaw in _group_flaws(event):
+        return flaw
     if _delimited(event, facts.delimitations.get(event["authority"], ()), mapped, on):
         return Delimited()
     cleaned, warnings = _without_cpr(event)
@@ -105,6 +107,13 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
             },
         )
     return Classified(cleaned, agreement.version, warnings)
+
+
+def _covered(flaw: Rejected, classification: Mapping[str, Any], agreement: SenderAgreement) -> Rejected:
+    """A number that is no subject is covered all the same where the agreement's patterns cover its place."""
+    if flaw.code in (Code.KLE_UNKNOWN, Code.KLE_RETIRED) and not agreement.kle.covers(classification["kle"]):
+        return Rejected(flaw.code, flaw.pointer, flaw.detail, covered=False)
+    return flaw
 
 
 def case_date(event: CaseEvent) -> date:
@@ -130,6 +139,13 @@ def _form(event: CaseEvent, at: int) -> Rejected | None:
         return _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters")
     if has_cpr(event["event_id"]):
         return _violation("/event_id", "a civil registration number stands in the identifier")
+    properties = event.get("properties")
+    for pointer, text in (
+        ("/event_id", event["event_id"]),
+        ("/properties/user_key", (properties or {}).get("user_key")),
+    ):
+        if text is not None and NUL in text:
+            return _violation(pointer, "a NUL character")
     if not is_cvr(event["authority"]):
         return _violation("/authority", "a CVR number has 8 digits")
     if not is_uuid(event["case_id"]):
@@ -223,7 +239,7 @@ def _party_flaws(party: Mapping[str, Any], pointer: str) -> Iterator[Rejected]:
     form = PARTY_FORMS.get(party["id_type"])
     if form is None:
         yield Rejected(Code.PARTY_UNKNOWN_TYPE, f"{pointer}/id_type", "no such kind of identifier")
-    elif not form(party["id"]):
+    elif NUL in party["id"] or not form(party["id"]):
         yield Rejected(Code.PARTY_MALFORMED, f"{pointer}/id", f"not of the form of {party['id_type']}")
 
 
@@ -235,7 +251,7 @@ def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None
         return outside("/properties/created_at", f"cases from {agreement.from_date} on")
     if (access := event.get("access")) is not None:
         level = access.get("sensitivity")
-        if (SENSITIVITY_UNSAID if level is None else SENSITIVITY[level]) > agreement.sensitivity:
+        if (SENSITIVITY_UNSAID if level is None else SENSITIVITY.get(level, 0)) > agreement.sensitivity:
             return outside("/access/sensitivity", "above the agreement's ceiling")
     if mapped is None:
         return None

@@ -6,7 +6,22 @@ from typing import Final, NamedTuple
 
 # The sending systems of the contract; a municipality with several of one kind names them `system:instance`.
 SYSTEMS: Final = frozenset(
-    "acadre sbsys nova edoc getorganized workpoint vitae sensum nexus modulus cura domus sf1470 klgateway".split()
+    [
+        "acadre",
+        "sbsys",
+        "nova",
+        "edoc",
+        "getorganized",
+        "workpoint",
+        "vitae",
+        "sensum",
+        "nexus",
+        "modulus",
+        "cura",
+        "domus",
+        "sf1470",
+        "klgateway",
+    ]
 )
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 # ASCII: a digit of another script is no digit of a register.

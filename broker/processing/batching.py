@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -66,6 +67,13 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             request_timeout_ms=30_000,
             metadata_max_age_ms=30_000,
         )
+
+    async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super()._fetch_records(*arguments, **options)
+        except NoOffsetForPartitionError:
+            # Kafka has no offset of ours, and need not: the seek to the database's position is on its way.
+            return {}
 
     def fetched_up_to(self, tp: TP) -> int | None:
         """The offset behind everything the last poll has passed, records or transaction marks."""

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import faust
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
 from prometheus_client import start_http_server
 
 from broker.logs import tell
@@ -42,6 +45,11 @@ class App(faust.App):  # type: ignore[misc]
     keeper: Lanes
     kafka_options: dict[str, Any]
     projector: Projector
+
+    def _crash(self, reason: BaseException) -> None:
+        """Any part of Faust that crashes takes the process with it: half a worker is worse than none."""
+        tell("crashed", error=type(reason).__name__)
+        os._exit(1)
 
     def watched(self) -> set[int]:
         """Partitions that must move: ours, but for those that wait for the world to come back."""
@@ -103,6 +111,9 @@ def run(settings: Settings) -> None:
         )
         await worker.start()
 
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (KafkaError, KafkaException) as why:
+        tell("kafka_unreachable", error=type(why).__name__)
+        sys.exit(1)
     tell("stopped")
-

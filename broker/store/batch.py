@@ -23,11 +23,40 @@ from broker.store.document import dump, load
 
 SEVERAL = 512
 LAYERED = 1024
-COLUMNS = (
-    "ordinal authority system case_id newest shape complete kle sensitivity primary_party parties user_key"
-    " created_at received_at document"
-).split()
-_TYPES = ("int4 text text uuid bytea int2 bool text int2 text text[] text int8 timestamptz json").split()
+COLUMNS = [
+    "ordinal",
+    "authority",
+    "system",
+    "case_id",
+    "newest",
+    "shape",
+    "complete",
+    "kle",
+    "sensitivity",
+    "primary_party",
+    "parties",
+    "user_key",
+    "created_at",
+    "received_at",
+    "document",
+]
+_TYPES = [
+    "int4",
+    "text",
+    "text",
+    "uuid",
+    "bytea",
+    "int2",
+    "bool",
+    "text",
+    "int2",
+    "text",
+    "text[]",
+    "text",
+    "int8",
+    "timestamptz",
+    "json",
+]
 
 Connection = psycopg.Connection[Any]
 Case = tuple[int, EntryKey, list[Said]]

@@ -77,9 +77,20 @@ def depth(connection: Connection) -> int:
 
 def claim_rejections(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Unpublished rejections in the shape of their schema, but for the remedy."""
-    names = (
-        "rejection_id authority system event_id code pointer detail payload topic partition offset rejected_at".split()
-    )
+    names = [
+        "rejection_id",
+        "authority",
+        "system",
+        "event_id",
+        "code",
+        "pointer",
+        "detail",
+        "payload",
+        "topic",
+        "partition",
+        "offset",
+        "rejected_at",
+    ]
     rows = connection.execute(query("claim_rejections"), {"limit": limit}).fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]
 

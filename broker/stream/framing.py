@@ -101,5 +101,5 @@ class Decoder:
             raise UnknownSchema(f"the registry has no schema {schema_id}")
         try:
             return fastavro.parse_schema(json.loads(text))
-        except Exception as error:  # noqa: BLE001 - a schema that cannot be parsed is as good as none
+        except Exception as error:
             raise UnknownSchema(f"schema {schema_id} cannot be read") from error

@@ -85,7 +85,9 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
         chaos.join()
         tell("sent; waiting until all is settled")
         report.wrong += settle(settings)
-        report.worker_exits = sum(running.supervisor.exits(n) for n in running.supervisor.names if n.startswith("worker"))
+        report.worker_exits = sum(
+            running.supervisor.exits(n) for n in running.supervisor.names if n.startswith("worker")
+        )
         report.wrong += check(settings, storm, report)
     report.seconds = round(time.monotonic() - began, 1)
     return report
@@ -301,7 +303,10 @@ async def _fold(settings: Settings, topic: str) -> dict[str, bytes | None]:
     )
     await consumer.start()
     try:
-        places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or await _known(consumer, topic))]
+        places = [
+            TopicPartition(topic, p)
+            for p in sorted(consumer.partitions_for_topic(topic) or await _known(consumer, topic))
+        ]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
@@ -325,5 +330,7 @@ async def _known(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
 
 if __name__ == "__main__":
     for seed in range(1, 4):
-        made = run(Path(sys.argv[1]) / str(seed), seed, Scale(int(sys.argv[2])), lambda text: print(text, file=sys.stderr))
+        made = run(
+            Path(sys.argv[1]) / str(seed), seed, Scale(int(sys.argv[2])), lambda text: print(text, file=sys.stderr)
+        )
         print(json.dumps(asdict(made)), flush=True)

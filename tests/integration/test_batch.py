@@ -168,7 +168,7 @@ def test_workers_who_write_the_same_cases_at_once_agree_with_the_pure_merge(sess
     arrived = []
     for n in range(1, 400):
         event = changed(n, case_id=f"00000000-0000-0000-0000-{chance.randrange(20):012}")
-        if chance.random() < 0.3:  # noqa: PLR2004
+        if chance.random() < 0.3:
             event["properties"] = None
         arrived.append(event)
     chance.shuffle(arrived)

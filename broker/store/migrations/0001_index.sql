@@ -83,6 +83,7 @@ CREATE TABLE rejection (
 );
 COMMENT ON COLUMN rejection.payload IS 'the event as it came; only where an agreement covers it; 30 days';
 CREATE INDEX rejection_unpublished ON rejection (at) WHERE published_at IS NULL;
+CREATE INDEX rejection_place ON rejection (topic, partition, log_offset) WHERE log_offset IS NOT NULL;
 CREATE INDEX rejection_of_sender ON rejection (authority, system, at);
 
 CREATE TABLE receipt (

@@ -4,5 +4,5 @@ SELECT authority, system, case_id, revision, 1
 FROM entry
 WHERE kle = ANY(%(numbers)s::text[])
 ORDER BY authority, system, case_id
-ON CONFLICT (authority, system, case_id) DO UPDATE
+ON CONFLICT (shard, authority, system, case_id) DO UPDATE
 SET revision = greatest(dirty.revision, excluded.revision), lane = least(dirty.lane, excluded.lane)

@@ -1,0 +1,62 @@
+"""The API as one ASGI app: the one place where its parts are put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from broker.api import auth, events, health, overviews, problems, receipts, reference, registry
+from broker.api.core import Core, FactsCache, Pool
+from broker.api.guard import Guard
+from broker.intake.budget import Budget
+from broker.intake.producer import Producer
+from broker.logs import tell
+from broker.security import Issuer
+from broker.settings import Settings
+from broker.store.database import conninfo
+from broker.stream.clients import aiokafka_options
+from broker.stream.topics import CASE_EVENTS
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app; it starts, and answers, while database and Kafka are away."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = _pool(settings)
+        await pool.open(wait=False)
+        producer = Producer(aiokafka_options(settings), CASE_EVENTS.name)
+        app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget())
+        tell("started", host=settings.api_host, port=settings.api_port)
+        try:
+            yield
+        finally:
+            tell("stopping")
+            await producer.close()
+            await pool.close(timeout=2)
+
+    app = FastAPI(title="Sagsbro", lifespan=lifespan)
+    problems.install(app)
+    registry.install(app)
+    app.add_middleware(Guard)
+    for room in (auth, events, receipts, health, overviews, reference):
+        app.include_router(room.router)
+    return app
+
+
+def _pool(settings: Settings) -> Pool:
+    return AsyncConnectionPool(
+        conninfo(settings.dsn, "api"),
+        connection_class=AsyncConnection,
+        kwargs={"autocommit": True},
+        min_size=1,
+        max_size=10,
+        timeout=4,
+        # Given up soon and begun anew at the next request: waiting grows, and a database that is back would go unseen.
+        reconnect_timeout=4,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+        name="api",
+    )

@@ -1,0 +1,45 @@
+"""Who calls: a bearer token, checked, as a dependency of every route that is not open."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from broker.api.core import Core, core_of
+from broker.api.problems import Problem
+from broker.domain.policy import Role
+from broker.security import BadToken, Token
+
+router = APIRouter(tags=["keys"])
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")
+
+
+def require(*roles: Role) -> Callable[..., Awaitable[Token]]:
+    """A dependency: the caller's token, which has one of the roles; else 401 or 403."""
+
+    async def token_of(
+        core: Annotated[Core, Depends(core_of)],
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Token:
+        if credentials is None:
+            raise Problem(401, "unauthorized", "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        try:
+            token = await asyncio.to_thread(core.issuer.verify, credentials.credentials)
+        except BadToken as flaw:
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            raise Problem(401, "unauthorized", str(flaw), challenge) from None
+        if token.role not in roles:
+            raise Problem(403, "forbidden", "the token's role may not do this")
+        return token
+
+    return token_of
+
+
+@router.get("/.well-known/jwks.json")
+async def keys(core: Annotated[Core, Depends(core_of)]) -> dict[str, Any]:
+    """The development issuer's public keys."""
+    if core.settings.jwks_url is not None:
+        raise Problem(404, "not_found", "another issuer makes the tokens here")
+    return await asyncio.to_thread(core.issuer.jwks)

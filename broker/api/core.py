@@ -1,0 +1,68 @@
+"""What every route of the API shares; made once in `app.create_app`, found at `request.app.state.core`."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from broker.domain.agreement import Facts
+from broker.intake.budget import Budget
+from broker.intake.producer import Producer
+from broker.security import Issuer
+from broker.settings import Settings
+from broker.store.database import query
+from broker.store.facts import from_rows
+
+Connection = AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[Connection]
+
+
+class FactsCache:
+    """The reference data of the newest revision that was asked for."""
+
+    def __init__(self) -> None:
+        """Nothing is read before it is asked for."""
+        self._facts: Facts | None = None
+        self._loading = asyncio.Lock()
+
+    async def current(self, connection: Connection) -> Facts:
+        """The facts as this connection sees them; asks for the revision only, while it stands."""
+        cursor = await connection.execute("SELECT revision FROM reference_revision")
+        row = await cursor.fetchone()
+        facts = self._facts
+        if row is not None and facts is not None and facts.revision == row[0]:
+            return facts
+        async with self._loading:
+            if row is None or self._facts is None or self._facts.revision != row[0]:
+                self._facts = await _load(connection)
+            return self._facts
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The parts of a running API; connections are in autocommit."""
+
+    settings: Settings
+    pool: Pool
+    facts: FactsCache
+    producer: Producer
+    issuer: Issuer
+    budget: Budget
+
+
+def core_of(request: Request) -> Core:
+    """The parts behind the app that serves this request; use as a dependency."""
+    core: Core = request.app.state.core
+    return core
+
+
+async def _load(connection: Connection) -> Facts:
+    cursor = await connection.execute(query("load_facts"))
+    row = await cursor.fetchone()
+    if row is None or row[0].get("revision") is None:
+        raise LookupError("the database has no reference revision: run the migrations")
+    # Tens of thousands of KLE titles: off the event loop.
+    return await asyncio.to_thread(from_rows, row[0])

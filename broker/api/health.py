@@ -1,0 +1,49 @@
+"""Whether the process lives, whether it can serve, and what it has counted."""
+
+import asyncio
+from typing import Annotated
+
+import psycopg
+import psycopg_pool
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from broker.api import problems
+from broker.api.core import Core, core_of
+from broker.store.database import migrations
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", response_model=None)
+async def ready(core: Annotated[Core, Depends(core_of)]) -> dict[str, str] | Response:
+    """Database migrated, Kafka there with the topic; else 503 naming what is missing."""
+    database, kafka = await asyncio.gather(_migrated(core), core.producer.ready())
+    missing = [name for name, there in (("database", database), ("kafka", kafka)) if not there]
+    if missing:
+        headers = {"Retry-After": problems.RETRY_AFTER}
+        return problems.response(503, "not_ready", f"not there: {', '.join(missing)}", headers, missing=missing)
+    return {"status": "ready"}
+
+
+@router.get("/metrics")
+async def counted() -> Response:
+    """For Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _migrated(core: Core) -> bool:
+    try:
+        async with core.pool.connection() as connection:
+            cursor = await connection.execute("SELECT name FROM schema_migration")
+            done = {name for (name,) in await cursor.fetchall()}
+    except (psycopg.Error, psycopg_pool.PoolTimeout):
+        return False
+    return done.issuperset(name for name, _ in migrations())

@@ -1,0 +1,59 @@
+"""Searching an overview over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated, assert_never
+
+import orjson
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from broker.api.auth import require
+from broker.api.core import Core, core_of
+from broker.api.problems import Problem, unavailable
+from broker.domain.policy import POLICY, Reader, Role
+from broker.overviews.cursor import BrokenCursorError
+from broker.overviews.request import SearchRequest
+from broker.overviews.search import Answer, NotLoggedError, Refused, search
+from broker.security import Token
+
+router = APIRouter(prefix="/v1/overviews", tags=["overviews"])
+
+
+# Every role may knock: the policy refuses, so that the refusal stands in the access log.
+@router.post("/{name}/search", response_model=Answer)
+async def search_overview(
+    name: str,
+    request: SearchRequest,
+    core: Annotated[Core, Depends(core_of)],
+    token: Annotated[Token, Depends(require(*Role))],
+) -> Response:
+    """Entries of a citizen, a party or a user key that the reader may see; the newest case first."""
+    overview = POLICY.get(name)
+    if overview is None:
+        raise Problem(404, "not_found", "there is no such overview")
+    try:
+        outcome = await search(core, reader_of(token), overview, request, datetime.now(UTC))
+    except BrokenCursorError:
+        raise Problem(422, "cursor_invalid", "the cursor was not given out for this search") from None
+    except NotLoggedError:
+        raise unavailable("access_log_unavailable", "the read cannot be logged just now, so nothing is read") from None
+    match outcome:
+        case Answer():
+            return Response(orjson.dumps(outcome), media_type="application/json")
+        case Refused():
+            raise Problem(403, "forbidden", "the token's role does not read this overview")
+        case _:
+            assert_never(outcome)
+
+
+def reader_of(token: Token) -> Reader:
+    """Who the token says is reading, as the policy asks."""
+    return Reader(
+        token.subject,
+        token.name,
+        token.role,
+        token.client or "",
+        token.scopes,
+        token.client_scopes,
+        token.principal_ids,
+    )

@@ -1,0 +1,118 @@
+"""Agreements, delimitations, authorities and KLE over HTTP: what the commands do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BeforeValidator
+
+from broker.api.auth import require
+from broker.api.core import Connection, Core, core_of
+from broker.api.problems import Problem
+from broker.domain.policy import Role
+from broker.security import Token
+from broker.store import reference
+from broker.store.edition import FlawedEditionError, read_csv
+from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
+from broker.store.shapes import Agreement, Authority, Delimitation
+
+router = APIRouter(prefix="/v1", tags=["reference"])
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Cored = Annotated[Core, Depends(core_of)]
+Keeper = Annotated[Token, Depends(require(Role.ONBOARDING, Role.OPERATOR))]
+Anyone = Annotated[Token, Depends(require(*Role))]
+Agreements = Annotated[list[Agreement], BeforeValidator(_listed)]
+Delimitations = Annotated[list[Delimitation], BeforeValidator(_listed)]
+Authorities = Annotated[list[Authority], BeforeValidator(_listed)]
+Bodies = list[dict[str, Any]]
+
+
+@router.put("/agreements")
+async def put_agreements(agreements: Agreements, core: Cored, token: Keeper) -> Bodies:
+    """Sender and reader agreements, one or a list, told apart by their fields."""
+    async with _changing(core) as connection:
+        return await reference.put_agreements(connection, agreements, _putter(token))
+
+
+@router.get("/agreements")
+async def get_agreements(core: Cored, token: Keeper) -> Bodies:
+    """The newest version of every agreement of the token's authorities."""
+    async with core.pool.connection() as connection:
+        return _own(await reference.agreements(connection), token)
+
+
+@router.put("/delimitations")
+async def put_delimitations(choices: Delimitations, core: Cored, token: Keeper) -> Bodies:
+    """Replaces the whole list of every authority that is named."""
+    async with _changing(core) as connection:
+        return await reference.put_delimitations(connection, choices, _putter(token))
+
+
+@router.get("/delimitations")
+async def get_delimitations(core: Cored, token: Keeper) -> Bodies:
+    """What the token's authorities want in the index."""
+    async with core.pool.connection() as connection:
+        return _own(await reference.delimitations(connection), token)
+
+
+@router.put("/authorities")
+async def put_authorities(authorities: Authorities, core: Cored, token: Keeper) -> Bodies:
+    """Adds or replaces."""
+    async with _changing(core) as connection:
+        return await reference.put_authorities(connection, authorities, _putter(token))
+
+
+@router.get("/authorities")
+async def get_authorities(core: Cored, _token: Anyone) -> Bodies:
+    """Every authority there is."""
+    async with core.pool.connection() as connection:
+        return await reference.authorities(connection)
+
+
+@router.put("/kle/editions/{published}")
+async def put_edition(published: date, request: Request, core: Cored, token: Keeper) -> dict[str, Any]:
+    """A KLE edition as text/csv with the header emnenr,titel[,…]."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
+        raise Problem(415, "unsupported_media_type", "a KLE edition comes as text/csv")
+    try:
+        titles = read_csv(await request.body())
+    except FlawedEditionError as flaw:
+        raise Problem(422, "invalid_request", str(flaw)) from None
+    async with _changing(core) as connection:
+        return await reference.put_edition(connection, published, titles, _putter(token))
+
+
+@router.get("/kle/{number}")
+async def get_number(number: str, core: Cored, _token: Anyone) -> dict[str, Any]:
+    """What every edition calls the number."""
+    async with core.pool.connection() as connection:
+        known = await reference.kle_number(connection, number)
+    if known is None:
+        raise Problem(404, "not_found", "no edition knows the number")
+    return known
+
+
+@asynccontextmanager
+async def _changing(core: Core) -> AsyncIterator[Connection]:
+    try:
+        async with core.pool.connection() as connection:
+            yield connection
+    except TransitionRefusedError as refused:
+        raise Problem(409, "transition_refused", str(refused)) from None
+    except NotYoursError as refused:
+        raise Problem(403, "forbidden", str(refused)) from None
+
+
+def _putter(token: Token) -> Putter:
+    return Putter(token.name or token.subject, token.role, token.authorities)
+
+
+def _own(bodies: Bodies, token: Token) -> Bodies:
+    return [body for body in bodies if body["authority"] in token.authorities]

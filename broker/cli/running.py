@@ -1,0 +1,61 @@
+"""How a command finds the running instance, works on its database, and prints."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import psycopg
+from pydantic import ValidationError
+
+from broker.domain.policy import Role
+from broker.settings import find
+from broker.store.database import conninfo
+from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[Any]
+
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Where the running instance keeps its data. [default: .sagsbro]",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+FILE = click.argument("file", type=click.File("rb"))
+
+# Whoever has the database's address may do all of it: the command line needs no token.
+OWNER = Putter("command line", Role.ONBOARDING)
+
+
+def on_database(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do it on the instance's database; what was refused ends the command with its reason."""
+
+    async def connected() -> T:
+        dsn = conninfo(find(data).dsn, "command")
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            return await work(connection)
+
+    try:
+        return asyncio.run(connected())
+    except (TransitionRefusedError, NotYoursError) as refused:
+        raise click.ClickException(str(refused)) from None
+    except psycopg.OperationalError as error:
+        raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None
+
+
+def flaws(error: ValidationError) -> click.ClickException:
+    """Where the input is wrong, without a word of the input."""
+    lines = [
+        f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}"
+        for flaw in error.errors(include_input=False, include_url=False)
+    ]
+    return click.ClickException("not of the documented form:\n" + "\n".join(lines))
+
+
+def show(value: Any) -> None:
+    """One JSON value on one line."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,1 @@
+"""The one way in: payloads to canonical events, judged, handed to Kafka, and receipted."""

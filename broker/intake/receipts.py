@@ -1,0 +1,109 @@
+"""What a sender is told, and what is kept of a request: the receipt, and its rejections. Pure.
+
+Of what no agreement covers only authority, system, event id, code (with its remedy), pointer and KLE number are kept.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from broker.domain.identity import EVENT_NAMESPACE, is_cvr, without_cpr
+from broker.domain.kle import is_pattern
+from broker.domain.outcome import Code, Delimited, Rejected
+from broker.intake.producer import Place
+from broker.intake.verdicts import Accepted, Judged, Sender, kept_bytes
+
+_FULL_NUMBER: Final = 8  # characters of NN.NN.NN
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to one request, and the rows behind it.
+
+    events: for each event its index, id, and its place in the log or the verdict it met.
+    """
+
+    receipt_id: uuid.UUID
+    events: list[dict[str, Any]]
+    rejections: list[dict[str, Any]]
+    answer: dict[str, Any]
+
+    @property
+    def status(self) -> int:
+        """422 when there was something and everything of it was rejected."""
+        return 422 if self.events and len(self.answer["rejected"]) == len(self.events) else 202
+
+
+def receipt_of(receipt_id: uuid.UUID, judged: Sequence[Judged], places: Sequence[Place], sender: Sender) -> Receipt:
+    """The receipt of a request; `places` are those of the accepted events, in order."""
+    where = iter(places)
+    events = [_event(one, where) for one in judged]
+    rejected = [(one, one.verdict) for one in judged if isinstance(one.verdict, Rejected)]
+    answer = {
+        "receipt_id": str(receipt_id),
+        "accepted": sum(isinstance(one.verdict, Accepted) for one in judged),
+        "delimited": sum(isinstance(one.verdict, Delimited) for one in judged),
+        "rejected": [{**_named(one), **_why(flaw), "remedy": flaw.remedy} for one, flaw in rejected],
+        "warnings": list(_warnings(judged)),
+    }
+    rows = [_rejection(receipt_id, place, one, sender) for place, one in enumerate(judged)]
+    return Receipt(receipt_id, events, [row for row in rows if row is not None], answer)
+
+
+def _event(one: Judged, places: Iterator[Place]) -> dict[str, Any]:
+    match one.verdict:
+        case Accepted():
+            place = next(places)
+            return {**_named(one), "partition": place.partition, "offset": place.offset}
+        case Delimited(pointer):
+            return {**_named(one), "status": "delimited", "pointer": pointer}
+        case Rejected():
+            return {**_named(one), "status": "rejected", **_kept(one.verdict)}
+        case _:
+            assert_never(one.verdict)
+
+
+def _warnings(judged: Sequence[Judged]) -> Iterator[dict[str, Any]]:
+    for one in judged:
+        if isinstance(one.verdict, Accepted):
+            for warned in one.verdict.warnings:
+                detail = without_cpr(warned.detail)
+                yield {**_named(one), "code": str(warned.code), "detail": detail, "pointer": warned.pointer}
+
+
+def _named(one: Judged) -> dict[str, Any]:
+    return {"index": one.offer.index, "event_id": one.offer.event_id}
+
+
+def _why(flaw: Rejected) -> dict[str, Any]:
+    return {"code": str(flaw.code), "detail": without_cpr(flaw.detail), "pointer": without_cpr(flaw.pointer)}
+
+
+def _kept(flaw: Rejected) -> dict[str, Any]:
+    """What may be stored of the reasons: a detail may speak of the case."""
+    return _why(flaw) if flaw.covered else {**_why(flaw), "detail": flaw.remedy}
+
+
+def _rejection(receipt_id: uuid.UUID, place: int, one: Judged, sender: Sender) -> dict[str, Any] | None:
+    flaw = one.verdict
+    if not isinstance(flaw, Rejected):
+        return None
+    return {
+        # Of several events of one payload each has a rejection of its own: the place among the events, not the index.
+        "rejection_id": uuid.uuid5(EVENT_NAMESPACE, f"{receipt_id}:{place}"),
+        "authority": one.offer.authority if is_cvr(one.offer.authority) else "",
+        "system": sender.system,
+        "event_id": one.offer.event_id,
+        **_kept(flaw),
+        "kle": _kle(one),
+        "payload": kept_bytes(one.offer.payload) if flaw.covered and flaw.code is not Code.TOO_LARGE else None,
+        "receipt_id": receipt_id,
+    }
+
+
+def _kle(one: Judged) -> str | None:
+    event = one.offer.event
+    classification = None if isinstance(event, Rejected) else event.get("classification")
+    number = None if classification is None else classification.get("kle")
+    return number if number is not None and len(number) == _FULL_NUMBER and is_pattern(number) else None

@@ -1,0 +1,186 @@
+"""The intake's judgement of what one request brings: sender, form, size, agreement, classification. Pure.
+
+The worker judges again, from the original, under the revision lock: so it is the original that goes into the log.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from broker.domain.agreement import AgreementState, Facts
+from broker.domain.case import CaseEvent
+from broker.domain.classify import LONGEST_EVENT_ID, Classified, judge
+from broker.domain.identity import has_cpr
+from broker.domain.outcome import Code, Delimited, Rejected, Warned
+from broker.intake.canonical import as_sent, from_json, is_storable
+from broker.intake.connector import Connector, Source
+from broker.stream.framing import encode
+
+LARGEST_EVENT: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, as the token says."""
+
+    system: str
+    authorities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One event of a request, or why there is none.
+
+    index: of its payload. authority, system: which it says it is from. payload: as it came.
+    canonical: the payload is the JSON form of the event itself, so pointers lead into it.
+    """
+
+    index: int
+    event: CaseEvent | Rejected
+    authority: str
+    system: str
+    event_id: str | None
+    payload: object
+    canonical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """May go into the log: the original event, and its bytes there."""
+
+    event: CaseEvent
+    value: bytes
+    warnings: tuple[Warned, ...] = ()
+
+
+Verdict = Accepted | Delimited | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An offer and what became of it."""
+
+    offer: Offer
+    verdict: Verdict
+
+
+def offers_of(payloads: Iterable[object], connector: Connector, source: Source) -> Iterator[Offer]:
+    """A vendor's payloads, translated; one may become several events, or none."""
+    for index, payload in enumerate(payloads):
+        events = connector.translate(payload, source)
+        for event in [events] if isinstance(events, Rejected) else events:
+            event_id = None if isinstance(event, Rejected) else shown_id(event["event_id"])
+            yield Offer(index, event, source.authority, source.system, event_id, payload, canonical=False)
+
+
+def canonical_offers(payloads: Iterable[object]) -> Iterator[Offer]:
+    """Canonical events as parsed JSON."""
+    for index, payload in enumerate(payloads):
+        said = payload if isinstance(payload, dict) else {}
+        authority, system = (_text(said.get(name)) for name in ("authority", "system"))
+        event_id = shown_id(said.get("event_id"))
+        yield Offer(index, from_json(payload), authority, system, event_id, payload, canonical=True)
+
+
+def unreadable(flaw: Rejected, authority: str, system: str) -> Offer:
+    """What a body comes to in which not even payloads can be told apart: it is not kept."""
+    return Offer(0, replace(flaw, covered=False), authority, system, None, None, canonical=False)
+
+
+def judge_all(offers: Iterable[Offer], sender: Sender, facts: Facts, at: int) -> list[Judged]:
+    """What becomes of each; `at`: when they were received, microseconds since 1970, UTC."""
+    return [Judged(offer, _pointing(_judge(offer, sender, facts, at), offer)) for offer in offers]
+
+
+def kept_bytes(payload: object) -> bytes | None:
+    """A payload as JSON, for a rejection to keep; None when it has no such form or is too large to keep."""
+    try:
+        text = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+    except TypeError:
+        return None
+    return text if len(text) <= LARGEST_EVENT else None
+
+
+def removal_of(event: CaseEvent) -> CaseEvent:
+    """Takes an entry out of the index, and says nothing of the case.
+
+    Its id is the lowest there is and it has no sequence: the same event, sent again when it may be held, is newer.
+    """
+    removal: CaseEvent = {
+        "event_id": str(uuid.UUID(int=0)),
+        "system": event["system"],
+        "authority": event["authority"],
+        "case_id": event["case_id"],
+        "registered_at": event["registered_at"],
+        "sequence": None,
+        "change": "REMOVED",
+        "removal_reason": "LEFT_INDEX",
+    }
+    return removal
+
+
+def leaves_index(judged: Sequence[Judged]) -> list[CaseEvent]:
+    """Events of cases that may not be, or no longer are wanted, in the index: if they are there, they must go."""
+    return [one.offer.event for one in judged if not isinstance(one.offer.event, Rejected) and _leaves(one.verdict)]
+
+
+def shown_id(event_id: object) -> str | None:
+    """An event id that may be shown and kept, if it is one."""
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= LONGEST_EVENT_ID:
+        return None
+    return event_id if is_storable(event_id) and not has_cpr(event_id) else None
+
+
+def _leaves(verdict: Verdict) -> bool:
+    return isinstance(verdict, Delimited) or (isinstance(verdict, Rejected) and verdict.code is Code.OUTSIDE_AGREEMENT)
+
+
+def _judge(offer: Offer, sender: Sender, facts: Facts, at: int) -> Verdict:
+    if isinstance(offer.event, Rejected):
+        return _if_covered(offer.event, sender, offer, facts)
+    event = offer.event
+    if event["system"] != sender.system:
+        return Rejected(Code.SYSTEM_MISMATCH, "/system", "not the system that the token names", covered=False)
+    if event["authority"] not in sender.authorities:
+        return Rejected(
+            Code.AUTHORITY_MISMATCH, "/authority", "not among the authorities that the token names", covered=False
+        )
+    try:
+        value = encode("case_event", event)
+    except ValueError:
+        flaw = Rejected(Code.SCHEMA_VIOLATION, "", "does not fit the published schema")
+        return _if_covered(flaw, sender, offer, facts)
+    if len(value) > LARGEST_EVENT:
+        return Rejected(Code.TOO_LARGE, "", f"more than {LARGEST_EVENT} bytes", covered=False)
+    verdict = judge(event, facts, at)
+    return Accepted(event, value, verdict.warnings) if isinstance(verdict, Classified) else verdict
+
+
+def _if_covered(flaw: Rejected, sender: Sender, offer: Offer, facts: Facts) -> Rejected:
+    """What cannot be read is kept only where the sender's agreement is open without restriction."""
+    agreement = facts.senders.get((offer.authority, sender.system))
+    covered = (
+        flaw.covered
+        and offer.system == sender.system
+        and offer.authority in sender.authorities
+        and agreement is not None
+        and agreement.state is AgreementState.FULL
+    )
+    return replace(flaw, covered=covered)
+
+
+def _pointing(verdict: Verdict, offer: Offer) -> Verdict:
+    """With its pointers into what was sent."""
+    if not offer.canonical or isinstance(verdict, Delimited):
+        return verdict
+    if isinstance(verdict, Rejected):
+        return replace(verdict, pointer=as_sent(offer.payload, verdict.pointer))
+    warnings = [replace(warned, pointer=as_sent(offer.payload, warned.pointer)) for warned in verdict.warnings]
+    return replace(verdict, warnings=tuple(warnings))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,87 @@
+"""What may be asked of an overview. Personal numbers are never repeated in what a flaw is called."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from broker.domain.classify import PARTY_FORMS
+from broker.domain.entry import party_ref
+from broker.domain.identity import is_cpr
+from broker.domain.kle import is_pattern
+
+# Whoever has one of these is a person: the test of the person's part in the case applies.
+PERSONS = ("CPR", "ECPR")
+
+
+def _cpr(text: str) -> str:
+    if not is_cpr(text):
+        raise ValueError("ten digits that begin with a date")
+    return text
+
+
+def _pattern(text: str) -> str:
+    if not is_pattern(text):
+        raise ValueError("no KLE pattern")
+    return text
+
+
+KlePattern = Annotated[str, AfterValidator(_pattern)]
+State = Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Party(_Strict):
+    """A party by kind and number."""
+
+    id_type: Literal["CPR", "ECPR", "CVR", "PNR", "BFE", "ESR", "URN", "FREE"]
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+
+    @model_validator(mode="after")
+    def _formed(self) -> "Party":
+        form: Callable[[str], bool] = PARTY_FORMS[self.id_type]
+        if not form(self.id):
+            raise ValueError(f"the id is not of the form of {self.id_type}")
+        return self
+
+
+class SearchRequest(_Strict):
+    """Exactly one of citizen, party and user_key."""
+
+    citizen: Annotated[str, AfterValidator(_cpr)] | None = Field(default=None, repr=False)
+    party: Party | None = Field(default=None, repr=False)
+    user_key: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
+    purpose: Annotated[str, Field(max_length=1000)] | None = None
+    kle: Annotated[list[KlePattern], Field(min_length=1, max_length=100)] | None = None
+    states: Annotated[list[State], Field(min_length=1, max_length=4)] | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, Field(max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "SearchRequest":
+        if [self.citizen, self.party, self.user_key].count(None) != 2:  # noqa: PLR2004 - all but one
+            raise ValueError("exactly one of citizen, party and user_key")
+        return self
+
+    @property
+    def reference(self) -> str | None:
+        """The party asked about as the index names it."""
+        if self.citizen is not None:
+            return party_ref("CPR", self.citizen)
+        return None if self.party is None else party_ref(self.party.id_type, self.party.id)
+
+    @property
+    def persons(self) -> frozenset[str] | None:
+        """The citizen asked about by every number; None when it is not a citizen."""
+        reference = self.reference
+        return frozenset({reference}) if reference is not None and reference.startswith(_PERSON_PREFIXES) else None
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two requests pages of one search."""
+        return self.model_dump(mode="json", exclude={"limit", "cursor"})
+
+
+_PERSON_PREFIXES = tuple(party_ref(kind, "") for kind in PERSONS)

@@ -1,0 +1,131 @@
+"""An entry as a reader is shown it. Only for what `decide` permitted. Pure."""
+
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from broker.domain.agreement import Facts
+from broker.domain.case import NEVER, SENSITIVITY, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
+from broker.domain.entry import Entry, steps_in_order
+from broker.domain.policy import Query
+from broker.store.search import Found
+
+# The only place where a title that the public may not see leaves the index.
+CONFIDENTIAL_TITLES: Final = frozenset({"sapa"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HANDLERS: Final = ("PRIMARY_HANDLER", "HANDLER")
+
+
+def show(
+    found: Found, state: State, entry: Entry, query: Query, facts: Facts, *, reference: str | None
+) -> dict[str, Any]:
+    """One Entry of the contract; `reference` is the party searched for, whose part in the case is told."""
+    properties = _content(state, "properties")
+    classification = _content(state, "classification")
+    kle_title = facts.kle.title(entry.kle) if entry.kle else None
+    actors = visible_items(state, "actors")
+    responsible, handler = _actor(actors, "RESPONSIBLE"), _actor(actors, *_HANDLERS)
+    authority = facts.authorities.get(found.authority)
+    shown = {
+        "case_id": found.case_id,
+        "authority": found.authority,
+        "authority_name": authority.name if authority else None,
+        "system": found.system,
+        "citizen_role": _role_of(entry, reference),
+        "user_key": entry.user_key,
+        "title": properties.get("title") or kle_title or "",
+        "kle": entry.kle,
+        "kle_title": kle_title,
+        "facet": classification.get("facet"),
+        "state": entry.state,
+        "progress": [_step(step) for step in steps_in_order(state)],
+        "sensitivity": SENSITIVITY_NAMES[entry.sensitivity],
+        "responsible": _named(responsible),
+        "handler": _named(handler),
+        "contact": next((actor["contact"] for actor in (handler, responsible) if actor and actor.get("contact")), None),
+        "link": properties.get("link"),
+        "documents": [_document(item) for item in visible_items(state, "journal") if _may_see(item, entry, query)],
+        "registered_at": moment(_registered_at(found.newest)),
+        "received_at": text(found.received_at),
+        "indexed_at": text(found.indexed_at),
+        "provenance": _provenance(state, classification),
+    }
+    if query.overview in CONFIDENTIAL_TITLES and properties.get("confidential_title"):
+        shown["confidential_title"] = properties["confidential_title"]
+    return shown
+
+
+def _role_of(entry: Entry, reference: str | None) -> str | None:
+    """The part that the party has in the case; of several, the primary one."""
+    return next((role for role, party in entry.parties if party == reference), None)
+
+
+def moment(micros: int) -> str:
+    """Microseconds since 1970 as ISO 8601, UTC."""
+    return text(_EPOCH + timedelta(microseconds=micros))
+
+
+def text(at: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _registered_at(stamp: Stamp) -> int:
+    biased: int = struct.unpack(">Q", stamp[:8])[0]
+    return biased - (1 << 63)
+
+
+def _content(state: State, group: str) -> dict[str, Any]:
+    content: dict[str, Any] = state.groups.get(group, (NEVER, {}))[1]
+    return content
+
+
+def _step(step: Item) -> dict[str, Any]:
+    ends = step.get("effective_to")
+    return {
+        "state": step["state"],
+        "effective_from": moment(step["effective_from"]),
+        "effective_to": None if ends is None else moment(ends),
+    }
+
+
+def _actor(actors: list[Item], *roles: str) -> Item | None:
+    return next((actor for role in roles for actor in actors if actor["role"] == role), None)
+
+
+def _named(actor: Item | None) -> dict[str, Any] | None:
+    return None if actor is None else {field: actor.get(field) for field in ("id", "name", "authority")}
+
+
+def _may_see(item: Item, entry: Entry, query: Query) -> bool:
+    """A document is seen through the case and by its own level; a note never."""
+    if item["kind"] != "DOCUMENT" or entry.kle is None:
+        return False
+    if item.get("sensitivity") is None:
+        return True
+    level, key, number = SENSITIVITY[item["sensitivity"]], entry.key, entry.kle
+    reader = query.reader
+    needed = (reader.scopes, reader.scopes if reader.client_scopes is None else reader.client_scopes)
+    return all(any(scope.covers(key.authority, number, level) for scope in scopes) for scopes in needed)
+
+
+def _document(item: Item) -> dict[str, Any]:
+    return {
+        "document_id": item.get("document_id"),
+        "title": item["title"],
+        "registered_at": moment(item["registered_at"]),
+        "sensitivity": item.get("sensitivity"),
+        "link": item.get("link"),
+    }
+
+
+def _provenance(state: State, classification: dict[str, Any]) -> dict[str, Any]:
+    source: dict[str, Any] = state.source[1] or {}
+    original = classification.get("original") or {}
+    return {
+        "event_id": source.get("event_id"),
+        "kle_original": original.get("kle") or original.get("local_code"),
+        "kle_rule": classification.get("rule"),
+        "kle_edition": classification.get("edition"),
+        "agreement_version": source.get("agreement_version"),
+    }

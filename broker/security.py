@@ -1,0 +1,218 @@
+"""Tokens: who calls, in which role, within which bounds. The development issuer's key lives in the database.
+
+A token is taken whole or not at all: a claim that cannot be read makes it no token. Exceptions never quote a claim.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal
+
+import jwt
+import psycopg
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from broker.domain.case import SENSITIVITY
+from broker.domain.identity import is_cpr, is_cvr, is_system
+from broker.domain.kle import is_pattern
+from broker.domain.policy import Role, Scope
+from broker.settings import Settings
+from broker.store.database import connect
+
+ALGORITHM: Final = "ES256"
+OUTSIDE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+EVERYTHING: Final = "N*"
+REST: Final = 1.0  # seconds in which nobody else waits for a database that has just not answered
+
+
+class BadToken(Exception):  # noqa: N818 - a verdict on a token, not a fault of ours
+    """The token is not one of ours, has run out, or has a claim that cannot be read."""
+
+
+class KeysUnavailable(Exception):  # noqa: N818 - a state of the world, not a fault
+    """The keys to check a token with are out of reach just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A verified token. `client_scopes` None: the user's own scopes count for the client system too."""
+
+    subject: str
+    role: Role
+    expires: datetime
+    name: str = ""
+    system: str | None = None
+    authorities: frozenset[str] = frozenset()
+    scopes: tuple[Scope, ...] = ()
+    areas: tuple[str, ...] = ()
+    principal_ids: frozenset[str] = frozenset()
+    citizen: str | None = field(default=None, repr=False)
+    client: str | None = None
+    client_scopes: tuple[Scope, ...] | None = None
+
+
+class Issuer:
+    """Makes tokens with the development key, and verifies those of the issuer that the settings name.
+
+    Blocking, and made for threads: the event loop calls it through `asyncio.to_thread`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads nothing yet: database and outside issuer may be away."""
+        self._settings = settings
+        self._key: ec.EllipticCurvePrivateKey | None = None
+        self._reading = threading.Lock()
+        self._failed_at = float("-inf")
+        self._outside = None if settings.jwks_url is None else jwt.PyJWKClient(settings.jwks_url, timeout=5)
+
+    def issue(self, claims: Mapping[str, Any], ttl: int) -> str:
+        """A development token of these claims, good for `ttl` seconds."""
+        key = self._development_key()
+        now = int(time.time())
+        stamped = {**claims, "iss": self._settings.issuer, "iat": now, "exp": now + ttl}
+        return jwt.encode(stamped, key, ALGORITHM, {"kid": key_id(key)})
+
+    def verify(self, token: str) -> Token:
+        """The token's content. Raises BadToken; KeysUnavailable or OperationalError when keys are out of reach."""
+        try:
+            key, algorithms = self._key_for(token)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=algorithms,
+                issuer=self._settings.issuer,
+                options={"require": ["exp", "iss", "sub"], "verify_aud": False},
+            )
+        except jwt.PyJWKClientConnectionError as error:
+            raise KeysUnavailable("the outside issuer does not answer") from error
+        except jwt.ExpiredSignatureError:
+            raise BadToken("the token has expired") from None
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise BadToken("not a token of this issuer") from None
+        return read_claims(claims)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public half of the development key, as a JWK set."""
+        key = self._development_key()
+        numbers = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        return {"keys": [{**numbers, "kid": key_id(key), "alg": ALGORITHM, "use": "sig"}]}
+
+    def _key_for(self, token: str) -> tuple[Any, list[str]]:
+        if self._outside is None:
+            return self._development_key().public_key(), [ALGORITHM]
+        return self._outside.get_signing_key_from_jwt(token).key, list(OUTSIDE_ALGORITHMS)
+
+    def _development_key(self) -> ec.EllipticCurvePrivateKey:
+        with self._reading:
+            if self._key is None:
+                if time.monotonic() - self._failed_at < REST:
+                    raise KeysUnavailable("the development key cannot be read")
+                try:
+                    self._key = _stored_key(self._settings.dsn)
+                except psycopg.Error:
+                    self._failed_at = time.monotonic()
+                    raise
+            return self._key
+
+
+def key_id(key: ec.EllipticCurvePrivateKey) -> str:
+    """What tells one key from another in a JWK set."""
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return sha256(public).hexdigest()[:16]
+
+
+def _stored_key(dsn: str) -> ec.EllipticCurvePrivateKey:
+    """The one key of this database; of several processes that start at once, one makes it."""
+    made = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with connect(dsn, "issuer") as connection:
+        connection.execute("INSERT INTO secret (name, value) VALUES ('issuer', %s) ON CONFLICT DO NOTHING", [made])
+        row = connection.execute("SELECT value FROM secret WHERE name = 'issuer'").fetchone()
+    if row is None:
+        raise LookupError("the issuer's key was removed while it was read")
+    key = serialization.load_pem_private_key(bytes(row[0]), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the issuer's key is of another kind")
+    return key
+
+
+def _checked(check: Any, what: str) -> AfterValidator:
+    def test(text: str) -> str:
+        if not check(text):
+            raise ValueError(what)
+        return text
+
+    return AfterValidator(test)
+
+
+_Level = Annotated[str, _checked(SENSITIVITY.__contains__, "not one of the four levels")]
+_Pattern = Annotated[str, _checked(is_pattern, "not a KLE pattern")]
+_Cvr = Annotated[str, _checked(is_cvr, "not a CVR number")]
+
+
+class _Claim(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _ScopeClaim(_Claim):
+    authority: _Cvr
+    kle: tuple[_Pattern, ...] | list[_Pattern]
+    sensitivity: _Level | dict[_Pattern, _Level]
+
+    def scope(self) -> Scope:
+        said = {EVERYTHING: self.sensitivity} if isinstance(self.sensitivity, str) else self.sensitivity
+        return Scope.of(self.authority, tuple(self.kle), {pattern: SENSITIVITY[name] for pattern, name in said.items()})
+
+
+class _ClientClaim(_Claim):
+    id: str
+    scopes: list[_ScopeClaim] | None = None
+
+
+class _Claims(_Claim):
+    sub: str
+    role: Literal["vendor", "employee", "control", "citizen", "consent", "onboarding", "operator", "auditor"]
+    exp: int | float
+    name: str | None = None
+    system: Annotated[str, _checked(is_system, "not a sending system")] | None = None
+    authorities: list[_Cvr] = []
+    scopes: list[_ScopeClaim] = []
+    areas: list[_Pattern] = []
+    principal_ids: list[str] = []
+    citizen: Annotated[str, _checked(is_cpr, "not a CPR number")] | None = None
+    client: _ClientClaim | None = None
+
+
+def read_claims(claims: Mapping[str, Any]) -> Token:
+    """The meaning of verified claims. Raises BadToken naming the claim that cannot be read."""
+    try:
+        read = _Claims.model_validate(dict(claims))
+        expires = datetime.fromtimestamp(read.exp, UTC)
+    except ValidationError as error:
+        names = {str(flaw["loc"][0]) for flaw in error.errors(include_input=False, include_url=False) if flaw["loc"]}
+        raise BadToken(f"claims that cannot be read: {' '.join(sorted(names))}") from None
+    except (ValueError, OverflowError, OSError):
+        raise BadToken("claims that cannot be read: exp") from None
+    client = read.client
+    return Token(
+        subject=read.sub,
+        role=Role(read.role),
+        expires=expires,
+        name=read.name or "",
+        system=read.system,
+        authorities=frozenset(read.authorities),
+        scopes=tuple(claim.scope() for claim in read.scopes),
+        areas=tuple(read.areas),
+        principal_ids=frozenset(read.principal_ids),
+        citizen=read.citizen,
+        client=None if client is None else client.id,
+        client_scopes=None
+        if client is None or client.scopes is None
+        else tuple(claim.scope() for claim in client.scopes),
+    )

@@ -1,0 +1,69 @@
+"""The log of every read. A row is committed before anything of the answer is sent."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from broker.store.database import query
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One read. `reader`: who, as the token says; `cases`: the keys of what was shown.
+
+    subject: whom was asked about, as in `entry.party_ref`: only its keyed hash is kept.
+    """
+
+    reader: dict[str, Any]
+    overview: str
+    decision: Literal["permit", "deny"]
+    purpose: str | None = None
+    subject: str | None = None
+    basis: str | None = None
+    reason: str | None = None
+    cases: Sequence[str] = ()
+
+
+async def write(connection: Connection, access: Access) -> None:
+    """Commit one row in a transaction of its own."""
+    async with connection.transaction():
+        subject = None if access.subject is None else keyed(access.subject, await pepper(connection))
+        await connection.execute(
+            query("log_access"),
+            {
+                "reader": Jsonb(access.reader),
+                "overview": access.overview,
+                "purpose": access.purpose,
+                "subject": subject,
+                "decision": access.decision,
+                "basis": access.basis,
+                "reason": access.reason,
+                "cases": list(access.cases),
+            },
+        )
+
+
+async def pepper(connection: Connection) -> bytes:
+    """The key of the subjects' hashes: made once, whoever comes first."""
+    look_up = "SELECT value FROM secret WHERE name = 'pepper'"
+    kept = await (await connection.execute(look_up)).fetchone()
+    if kept is None:
+        fresh = secrets.token_bytes(32)
+        await connection.execute("INSERT INTO secret VALUES ('pepper', %s) ON CONFLICT DO NOTHING", [fresh])
+        kept = await (await connection.execute(look_up)).fetchone()
+    if kept is None:
+        raise LookupError("the pepper is gone the moment it was made")
+    return bytes(kept[0])
+
+
+def keyed(subject: str, key: bytes) -> bytes:
+    """What stands in the log for a person: found again by who has the number, of no use to who has the table."""
+    return hmac.digest(key, subject.encode(), hashlib.sha256)

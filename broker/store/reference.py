@@ -1,0 +1,281 @@
+"""Changing and reading reference data: agreements, delimitations, authorities, KLE editions.
+
+Every change is one transaction: take the revision for update, write, bump it, mark the entries it touches, commit.
+Versions are kept; what says the same as before makes none.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from broker import logs
+from broker.domain.agreement import AgreementState
+from broker.domain.policy import Role
+from broker.store import transition
+from broker.store.database import query
+from broker.store.shapes import Authority, Delimitation, Reader, Sender
+
+Connection = psycopg.AsyncConnection[Any]
+PURGE, USUAL = 0, 1
+
+
+class TransitionRefusedError(Exception):
+    """A state that skips steps came without `override`."""
+
+
+class NotYoursError(Exception):
+    """Who puts it may not: not their authority, or more than a role may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Putter:
+    """Who changes reference data. authorities: None when every one is theirs (the owner of the database)."""
+
+    name: str
+    role: Role
+    authorities: frozenset[str] | None = None
+
+    def must_be_of(self, authority: str) -> None:
+        """Raises NotYoursError."""
+        if self.authorities is not None and authority not in self.authorities:
+            raise NotYoursError(f"the token does not name {authority}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where the versions of a kind of thing are, and what tells them apart."""
+
+    table: str
+    key: tuple[str, ...]
+
+    def newest(self) -> sql.Composed:
+        """Look up the newest version of one, or of each when no key is given."""
+        return sql.SQL("SELECT version, body FROM {} WHERE {} ORDER BY version DESC LIMIT 1").format(
+            sql.Identifier(self.table),
+            sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(k)) for k in self.key),
+        )
+
+    def every(self) -> sql.Composed:
+        """The newest version of each."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, self.key))
+        return sql.SQL(
+            "SELECT DISTINCT ON ({0}) version, body, put_by, put_at FROM {1} ORDER BY {0}, version DESC"
+        ).format(columns, sql.Identifier(self.table))
+
+    def insert(self) -> sql.Composed:
+        """Add a version."""
+        columns = (*self.key, "version", "body", "put_by")
+        return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(self.table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+        )
+
+
+SENDERS: Final = Kept("sender_agreement", ("authority", "system"))
+READERS: Final = Kept("reader_agreement", ("authority", "overview", "client"))
+DELIMITATIONS: Final = Kept("delimitation", ("authority",))
+
+
+async def put_agreements(
+    connection: Connection, agreements: Sequence[Sender | Reader], putter: Putter
+) -> list[dict[str, Any]]:
+    """All or none. Raises TransitionRefusedError, NotYoursError."""
+    async with _change(connection) as change:
+        return [await _put_agreement(change, agreement, putter) for agreement in agreements]
+
+
+async def put_delimitations(
+    connection: Connection, choices: Iterable[Delimitation], putter: Putter
+) -> list[dict[str, Any]]:
+    """Replace the whole list of every authority that is named. Raises NotYoursError."""
+    lists: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for choice in choices:
+        lists[choice.authority].append(choice.model_dump(mode="json"))
+    async with _change(connection) as change:
+        put = []
+        for authority, listed in sorted(lists.items()):
+            _must_onboard(putter, authority)
+            before = await change.newest(DELIMITATIONS, (authority,))
+            version = await change.keep(DELIMITATIONS, (authority,), listed, before, putter)
+            if version is not None:
+                await change.touch(authority, None, PURGE)
+            put.append({"authority": authority, "version": version or (before and before[0]), "changed": bool(version)})
+        return put
+
+
+async def put_authorities(
+    connection: Connection, authorities: Iterable[Authority], putter: Putter
+) -> list[dict[str, Any]]:
+    """Add or replace. Raises NotYoursError."""
+    async with _change(connection) as change:
+        put = []
+        for authority in authorities:
+            _must_onboard(putter, authority.cvr)
+            put.append({"cvr": authority.cvr, "changed": await change.keep_authority(authority)})
+        return put
+
+
+async def put_edition(
+    connection: Connection, published: date, titles: Mapping[str, str], putter: Putter
+) -> dict[str, Any]:
+    """Add an edition, or replace the one of that date. Raises NotYoursError."""
+    if putter.role is not Role.ONBOARDING:
+        raise NotYoursError("only onboarding may import an edition")
+    async with _change(connection) as change:
+        touched = await change.keep_edition(published, titles)
+    return {"edition": published.isoformat(), "numbers": len(titles), "changed": len(touched)}
+
+
+async def agreements(connection: Connection) -> list[dict[str, Any]]:
+    """The newest version of every agreement, senders first."""
+    return [row for kept in (SENDERS, READERS) for row in await _every(connection, kept)]
+
+
+async def delimitations(connection: Connection) -> list[dict[str, Any]]:
+    """Every authority's choices, one by one."""
+    rows = await (await connection.execute(DELIMITATIONS.every())).fetchall()
+    return [choice for _, body, _, _ in rows for choice in body]
+
+
+async def authorities(connection: Connection) -> list[dict[str, Any]]:
+    """Every authority there is."""
+    rows = await (await connection.execute("SELECT body FROM authority ORDER BY cvr")).fetchall()
+    return [body for (body,) in rows]
+
+
+async def kle_number(connection: Connection, number: str) -> dict[str, Any] | None:
+    """What every edition calls the number; None when none knows it."""
+    look_up = "SELECT published, title FROM kle_subject WHERE number = %s ORDER BY published"
+    rows = await (await connection.execute(look_up, [number])).fetchall()
+    if not rows:
+        return None
+    newest = await (await connection.execute("SELECT max(published) FROM kle_edition")).fetchone()
+    editions = [{"edition": published.isoformat(), "title": title} for published, title in rows]
+    in_force = newest is not None and rows[-1][0] == newest[0]
+    return {"number": number, "title": rows[-1][1], "in_newest_edition": in_force, "editions": editions}
+
+
+@dataclass(slots=True)
+class _Change:
+    """One change under way. `said`: what it did; empty when everything stood so already."""
+
+    connection: Connection
+    said: list[str]
+
+    async def newest(self, kept: Kept, key: tuple[str, ...]) -> tuple[int, Any] | None:
+        row: tuple[int, Any] | None = await (await self.connection.execute(kept.newest(), key)).fetchone()
+        return row
+
+    async def keep(
+        self, kept: Kept, key: tuple[str, ...], body: Any, before: tuple[int, Any] | None, putter: Putter
+    ) -> int | None:
+        if before is not None and _same(before[1], body):
+            return None
+        version = 1 if before is None else before[0] + 1
+        await self.connection.execute(kept.insert(), (*key, version, Jsonb(body), putter.name))
+        self.said.append(f"{kept.table} {'/'.join(key)} version {version}")
+        return version
+
+    async def keep_authority(self, authority: Authority) -> bool:
+        statement = (
+            "INSERT INTO authority AS a VALUES (%s, %s)"
+            " ON CONFLICT (cvr) DO UPDATE SET body = excluded.body WHERE a.body <> excluded.body"
+        )
+        body = Jsonb(authority.model_dump(mode="json"))
+        changed = (await self.connection.execute(statement, (authority.cvr, body))).rowcount == 1
+        if changed:
+            self.said.append(f"authority {authority.cvr}")
+        return changed
+
+    async def keep_edition(self, published: date, titles: Mapping[str, str]) -> set[str]:
+        """Returns the numbers that are called otherwise than before, or known or unknown now."""
+        rows = await (await self.connection.execute(query("edition_before"), {"published": published})).fetchall()
+        before = {number: title for _, number, title in rows}
+        is_there = any(of == published for of, _, _ in rows)
+        touched = {number for number, _ in before.items() ^ titles.items()}
+        if not touched and is_there:
+            return touched
+        await self.connection.execute("DELETE FROM kle_edition WHERE published = %s", [published])
+        await self.connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [published])
+        async with (
+            self.connection.cursor() as cursor,
+            cursor.copy("COPY kle_subject (published, number, title) FROM STDIN") as copy,
+        ):
+            for number, title in sorted(titles.items()):
+                await copy.write_row((published, number, title))
+        await self.connection.execute(query("touch_numbers"), {"numbers": sorted(touched)})
+        self.said.append(f"kle_edition {published}")
+        return touched
+
+    async def touch(self, authority: str, system: str | None, lane: int) -> None:
+        await self.connection.execute(query("touch_entries"), {"authority": authority, "system": system, "lane": lane})
+
+
+@asynccontextmanager
+async def _change(connection: Connection) -> AsyncIterator[_Change]:
+    async with connection.transaction():
+        await connection.execute("SELECT revision FROM reference_revision FOR UPDATE")
+        change = _Change(connection, [])
+        yield change
+        if change.said:
+            await connection.execute("UPDATE reference_revision SET revision = revision + 1")
+    for what in change.said:
+        logs.tell("reference_changed", what=what)
+
+
+async def _put_agreement(change: _Change, agreement: Sender | Reader, putter: Putter) -> dict[str, Any]:
+    putter.must_be_of(agreement.authority)
+    kept, system = (SENDERS, agreement.system) if isinstance(agreement, Sender) else (READERS, None)
+    key = tuple(getattr(agreement, column) for column in kept.key)
+    before = await change.newest(kept, key)
+    stood = None if before is None else before[1]
+    body = agreement.model_dump(mode="json", exclude={"override"})
+    if putter.role is not Role.ONBOARDING and not transition.only_closes(stood, body):
+        raise NotYoursError("an operator may suspend or end an agreement, and change nothing else of it")
+    overridden = isinstance(agreement, Sender) and _overrides(agreement, stood)
+    version = await change.keep(kept, key, body | ({"override": True} if overridden else {}), before, putter)
+    if version is not None:
+        await change.touch(agreement.authority, system, PURGE if transition.narrows(stood, body) else USUAL)
+    told = dict(zip(kept.key, key, strict=True))
+    return told | {"version": version or (before and before[0]), "state": agreement.state, "changed": bool(version)}
+
+
+def _overrides(agreement: Sender, stood: Mapping[str, Any] | None) -> bool:
+    """Whether the step needed the override it came with. Raises TransitionRefusedError."""
+    before = None if stood is None else AgreementState(stood["state"])
+    if transition.follows(before, agreement.state):
+        return False
+    if not agreement.override:
+        raise TransitionRefusedError(
+            f"{agreement.state} does not follow {before or 'nothing'}; say override to skip steps"
+        )
+    return True
+
+
+def _must_onboard(putter: Putter, authority: str) -> None:
+    putter.must_be_of(authority)
+    if putter.role is not Role.ONBOARDING:
+        raise NotYoursError("only onboarding may change this")
+
+
+def _same(one: Any, other: Any) -> bool:
+    def bare(body: Any) -> Any:
+        return {k: v for k, v in body.items() if k != "override"} if isinstance(body, dict) else body
+
+    return bool(bare(one) == bare(other))
+
+
+async def _every(connection: Connection, kept: Kept) -> list[dict[str, Any]]:
+    rows = await (await connection.execute(kept.every())).fetchall()
+    return [
+        body | {"version": version, "put_by": put_by, "put_at": put_at.isoformat()}
+        for version, body, put_by, put_at in rows
+    ]

@@ -1,0 +1,127 @@
+"""What operators put, as the contract shapes it: JSON or TOML, one or a list. Pure."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from broker.domain.agreement import AgreementState
+from broker.domain.identity import is_cpr, is_cvr, is_system
+from broker.domain.kle import is_pattern
+
+
+def _cvr(text: str) -> str:
+    if not is_cvr(text):
+        raise ValueError("a CVR number has 8 digits")
+    return text
+
+
+def _cpr(text: str) -> str:
+    if not is_cpr(text):
+        raise ValueError("ten digits that begin with a date")
+    return text
+
+
+def _system(text: str) -> str:
+    if not is_system(text):
+        raise ValueError("no such sending system")
+    return text
+
+
+def _pattern(text: str) -> str:
+    if not is_pattern(text):
+        raise ValueError("no KLE pattern: N*, NN.*, NN.N*, NN.NN.*, NN.NN.N* or NN.NN.NN")
+    return text
+
+
+Cvr = Annotated[str, AfterValidator(_cvr)]
+KlePatterns = list[Annotated[str, AfterValidator(_pattern)]]
+Sensitivity = Literal[
+    "IKKE_FORTROLIGE_DATA", "FORTROLIGE_PERSONOPLYSNINGER", "FOELSOMME_PERSONOPLYSNINGER", "VIP_SAGER"
+]
+Text = Annotated[str, Field(max_length=1000)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Restricted(_Shape):
+    """What is taken while an agreement is RESTRICTED."""
+
+    kle: KlePatterns = []
+    citizens: list[Annotated[str, AfterValidator(_cpr)]] = Field(default=[], repr=False)
+
+
+class Sender(_Shape):
+    """A sender agreement: what one system may deliver for one authority."""
+
+    authority: Cvr
+    system: Annotated[str, AfterValidator(_system)]
+    state: AgreementState
+    kle: KlePatterns
+    sensitivity: Sensitivity
+    from_date: date
+    restricted: Restricted = Restricted()
+    on_title_cpr: Literal["KLE_TITLE", "REFUSE"] = "KLE_TITLE"
+    dispensation_until: date | None = None
+    signed_by: Text | None = None
+    signed_at: datetime | None = None
+    reason: Text | None = None
+    override: bool = False
+
+
+class Reader(_Shape):
+    """A reader agreement: what of one authority's one client system (`*`: any) may show in one overview."""
+
+    authority: Cvr
+    overview: Annotated[str, Field(pattern="^[a-z]{1,40}$")]
+    client: Annotated[str, Field(min_length=1, max_length=200)] = "*"
+    state: AgreementState
+    kle: KlePatterns
+    sensitivity: Sensitivity
+    from_date: date
+    to_date: date | None = None
+    signed_by: Text | None = None
+    signed_at: datetime | None = None
+    reason: Text | None = None
+    override: bool = False
+
+
+class Delimitation(_Shape):
+    """What of some KLE areas an authority wants in the index."""
+
+    authority: Cvr
+    kle: KlePatterns
+    from_date: date
+    active_only: bool = False
+
+
+class Authority(_Shape):
+    """A municipality, or another body with an organisation number of its own."""
+
+    cvr: Cvr
+    municipality_code: Annotated[str, Field(pattern=r"^\d{4}$")] | None = None
+    sor: list[Text] = []
+    kind: Literal["MUNICIPALITY", "UDK", "JOINT"] = "MUNICIPALITY"
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    valid_from: date | None = None
+    valid_to: date | None = None
+    successor: Cvr | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Authority":
+        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to must be later than valid_from")
+        return self
+
+
+def _which(value: Any) -> str:
+    reads = isinstance(value, Reader) or (isinstance(value, dict) and "overview" in value)
+    return "reader" if reads else "sender"
+
+
+Agreement = Annotated[Annotated[Sender, Tag("sender")] | Annotated[Reader, Tag("reader")], Discriminator(_which)]
+AGREEMENTS: TypeAdapter[list[Sender | Reader]] = TypeAdapter(
+    list[Agreement], config=ConfigDict(hide_input_in_errors=True)
+)

@@ -1,0 +1,75 @@
+"""What claims mean, and which are none."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.domain.policy import Role
+from broker.security import BadToken, read_claims
+
+CLAIMS: dict[str, Any] = {"sub": "s", "role": "employee", "exp": 1_900_000_000}
+CPR = "0101014444"
+
+
+def test_a_full_token_is_read() -> None:
+    token = read_claims(
+        {
+            **CLAIMS,
+            "iss": "x",
+            "name": "Ea",
+            "scopes": [{"authority": "55133018", "kle": ["27.*"], "sensitivity": {"27.36.*": "VIP_SAGER"}}],
+            "principal_ids": ["p"],
+            "citizen": CPR,
+            "client": {"id": "fordel", "scopes": []},
+        }
+    )
+    assert (token.subject, token.role, token.name, token.client) == ("s", Role.EMPLOYEE, "Ea", "fordel")
+    assert (token.scopes[0].level("27.36.04"), token.scopes[0].level("27.35.04")) == (4, 0)
+    assert token.client_scopes == ()
+    assert CPR not in repr(token)
+
+
+def test_a_level_that_is_a_word_holds_for_the_whole_scope() -> None:
+    scope = {"authority": "55133018", "kle": ["27.*"], "sensitivity": "FORTROLIGE_PERSONOPLYSNINGER"}
+    (read,) = read_claims({**CLAIMS, "scopes": [scope]}).scopes
+    assert (read.level("27.36.04"), read.level("15.20.01")) == (2, 0)
+
+
+def test_without_a_client_the_users_scopes_count_for_both() -> None:
+    assert read_claims(CLAIMS).client_scopes is None
+    assert read_claims({**CLAIMS, "client": {"id": "fordel"}}).client_scopes is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"role": "king"},
+        {"role": None},
+        {"exp": "soon"},
+        {"exp": 1e300},
+        {"exp": float("nan")},
+        {"system": "atlantis"},
+        {"authorities": "55133018"},
+        {"authorities": [CPR]},
+        {"scopes": {}},
+        {"scopes": [{}]},
+        {"scopes": [{"authority": "55133018", "kle": ["x"], "sensitivity": "VIP_SAGER"}]},
+        {"scopes": [{"authority": "55133018", "kle": [], "sensitivity": 4}]},
+        {"scopes": [{"authority": "55133018", "kle": [], "sensitivity": {CPR: "VIP_SAGER"}}]},
+        {"areas": ["*"]},
+        {"citizen": "1"},
+        {"client": "fordel"},
+    ],
+)
+def test_a_claim_that_cannot_be_read_makes_it_no_token(broken: dict[str, Any]) -> None:
+    with pytest.raises(BadToken) as caught:
+        read_claims({**CLAIMS, **broken})
+    assert CPR not in str(caught.value)
+
+
+@given(st.dictionaries(st.sampled_from(("sub", "role", "exp", "scopes", "client", "citizen")), st.none() | st.text()))
+def test_no_claims_raise_anything_else(claims: dict[str, Any]) -> None:
+    with pytest.raises(BadToken):
+        read_claims({**CLAIMS, "areas": 1, **claims})
