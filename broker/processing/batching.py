@@ -1,11 +1,12 @@
-"""Faust's consumer, taught three things: one poll of a partition is one message, it starts where the database says,
-and its offsets in Kafka are for lag tools alone.
+"""Faust's consumer, batched: one poll of a partition is one message, and the database says where it starts.
 
-Every batch says from where to where it goes and in which epoch it was fetched. A seek begins a new epoch, so a batch
-that was on its way when partitions moved can never be taken for the next one.
+Its offsets in Kafka are for lag tools alone. Every batch says from where to where it goes and in which epoch it was
+fetched. A seek begins a new epoch, so a batch that was on its way when partitions moved is never taken for the next;
+and a batch that does not begin where the last one ended is never written.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import aiokafka
@@ -85,9 +86,15 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Delivers batches."""
+    """Delivers batches. `_delivered` is where the next batch of each partition begins; none before the first seek."""
 
     _thread: Thread
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._delivered: dict[TP, int] = {}
+        # A fetch and a seek never overlap: what a fetch had passed when the seek came would be passed for good.
+        self._fetching = asyncio.Lock()
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
@@ -97,31 +104,37 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         keeper: Keeper = self.app.keeper
         return keeper
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Nothing is delivered again until a seek has said from where."""
+        self._delivered = {}
+        await super().on_partitions_revoked(revoked)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Where the database says, not Kafka. The epoch moves before and after: no fetch can straddle the seek."""
-        self._keeper.epoch += 1
-        positions = await self._keeper.claim(self.assignment())
-        if positions:
-            await self.seek_wait(positions)
-        self._delivered = dict(positions)
-        self._keeper.epoch += 1
+        """Where the database says, not Kafka; what was fetched before belongs to an epoch that is over."""
+        async with self._fetching:
+            self._delivered = {}
+            self._keeper.epoch += 1
+            positions = await self._keeper.claim(self.assignment())
+            if positions:
+                await self.seek_wait(positions)
+            self._delivered = dict(positions)
         return positions
 
-    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109 - the framework's
-        epoch = self._keeper.epoch
-        records, active = await super()._wait_next_records(timeout)
-        if epoch != self._keeper.epoch:
-            return {}, active
-        batches = {}
-        for tp in active or ():
-            fetched, start = (records or {}).get(tp, ()), self._delivered.get(tp)
-            if start is None:
-                continue
-            end = fetched[-1].offset + 1 if fetched else (self._thread.fetched_up_to(tp) or 0)
-            if end > start:
-                batches[tp] = [Batch(tp, epoch, start, end, [(r.offset, r.timestamp, r.value) for r in fetched])]
-                self._delivered[tp] = end
-        return batches, active
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the framework's
+        async with self._fetching:
+            records = await super()._getmany(active_partitions, timeout)
+            return {tp: [batch] for tp in active_partitions or () if (batch := self._batch(tp, records.get(tp, ())))}
+
+    def _batch(self, tp: TP, fetched: Sequence[Any]) -> Batch | None:
+        start = self._delivered.get(tp)
+        if start is None:
+            return None
+        # Without records there may still be progress: past the marks of transactions.
+        end = fetched[-1].offset + 1 if fetched else (self._thread.fetched_up_to(tp) or 0)
+        if end <= start:
+            return None
+        self._delivered[tp] = end
+        return Batch(tp, self._keeper.epoch, start, end, [(r.offset, r.timestamp, r.value) for r in fetched])
 
     def _to_message(self, tp: TP, record: Batch) -> ConsumerMessage:
         return ConsumerMessage(

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -70,14 +70,9 @@ class Report:
 def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Report:
     """One storm on a machine of its own under `data`."""
     report, began = Report(seed), time.monotonic()
-    with instance.held(instance.Plan(data, only_infrastructure=True), {}) as running:
-        running.start(lambda _: None)
-        running.settings["SAGSBRO_REGISTRY"] = "http://127.0.0.1:1/registry"
-        settings = _settings(running)
-        prepare(settings)
-        agree(settings)
-        for kind in ("worker", "publisher", "publisher"):
-            running.add(kind)
+    with instance.held(instance.Plan(data, publishers=2), {}) as running:
+        running.start(_prepare)
+        settings = Settings()
         storm = Storm(seed, scale.events)
         chaos = Chaos(running, random.Random(seed), scale, report, tell)  # noqa: S311 - reproducible
         chaos.start()
@@ -93,9 +88,10 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
     return report
 
 
-def _settings(running: Instance) -> Settings:
-    os.environ.update(running.settings)
-    return Settings()
+def _prepare(where: Mapping[str, str]) -> None:
+    os.environ.update(where)
+    prepare(Settings())
+    agree(Settings())
 
 
 def agree(settings: Settings) -> None:

@@ -79,7 +79,7 @@ def _bad(chance: random.Random, n: int) -> Sent:
     case_id = str(uuid.UUID(int=(1 << 100) + n))
     kind = chance.randrange(5)
     if kind == 0:
-        return Sent(b"x", b"\x01" + chance.randbytes(40), None, "rejected")
+        return Sent(b"x", chance.choice((b"\x01", b"\x00\x00\x00\xff")) + chance.randbytes(40), None, "rejected")
     if kind == 1:
         return Sent(b"x", struct.pack(">bI", 0, BUNDLED["case_event"]) + b"\xff" * 9, None, "rejected")
     event = _whole(chance, n, case_id)
