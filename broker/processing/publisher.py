@@ -7,6 +7,7 @@ a publisher that was stopped and continued. Rows leave the set only after Kafka 
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -35,6 +36,8 @@ from broker.stream.topics import OVERVIEWS, REJECTIONS
 CLAIM: Final = 500
 IDLE_S: Final = 0.05
 RETRY_S: Final = 2.0
+MEASURE_S: Final = 5.0
+EXPIRE_S: Final = 3600.0
 # A stopped publisher's session must end, or its lock would bar the shard for ever.
 LOCK_IDLE: Final = "SET idle_session_timeout = '6s'"
 LOCK_CLASS: Final = 7_346_001
@@ -149,14 +152,19 @@ def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
     return None
 
 
-async def _gauge(settings: Settings) -> None:
+async def housekeep(settings: Settings) -> None:
+    """Measure the outbox, and once an hour forget what has been kept as long as was promised."""
+    expired_at = -EXPIRE_S
     while True:
         try:
-            with await _in_thread(connect, settings.dsn, "publisher-gauge") as connection:
+            with await _in_thread(connect, settings.dsn, "publisher-housekeeping") as connection:
                 OUTBOX_DEPTH.set(await _in_thread(outbox.depth, connection))
+                if time.monotonic() - expired_at >= EXPIRE_S:
+                    await _in_thread(outbox.expire, connection)
+                    expired_at = time.monotonic()
         except psycopg.Error as why:
             tell("database_unreachable", error=type(why).__name__)
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(MEASURE_S)
 
 
 def run(settings: Settings) -> None:
@@ -167,7 +175,7 @@ def run(settings: Settings) -> None:
     async def main() -> None:
         tell("started", pid=os.getpid())
         shards = [keep(settings, shard) for shard in range(outbox.SHARDS + 1)]
-        work = asyncio.gather(*shards, _gauge(settings))
+        work = asyncio.gather(*shards, housekeep(settings))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with suppress(asyncio.CancelledError):
             await work

@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 
 from broker.domain.agreement import Facts
-from broker.domain.case import EntryKey, State
+from broker.domain.case import State
+from broker.domain.identity import EntryKey
 from broker.store import facts
 from broker.store.database import query
 from broker.store.document import load
@@ -100,3 +101,9 @@ def settle_rejections(connection: Connection, rejection_ids: list[str]) -> None:
     connection.execute(
         "UPDATE rejection SET published_at = clock_timestamp() WHERE rejection_id = ANY(%s::uuid[])", [rejection_ids]
     )
+
+
+def expire(connection: Connection) -> tuple[int, int, int]:
+    """Forget what has been kept as long as was promised: (rejections without their bytes now, receipts, outcomes)."""
+    forgotten, receipts, outcomes = connection.execute(query("expire")).fetchone() or (0, 0, 0)
+    return forgotten, receipts, outcomes

@@ -1,0 +1,40 @@
+"""`sagsbro bench`: measure, and break things on purpose. The work is done by `ops.bench`."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def bench() -> None:
+    """Measurements and fault storms; each runs on parts of its own in a temporary directory."""
+
+
+@bench.command()
+@click.option("--events", default=100_000, show_default=True, help="How many events each storm sends.")
+@click.option("--kills", default=10, show_default=True, help="How often a worker is killed with SIGKILL.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a storm.")
+def faults(events: int, kills: int, seeds: tuple[int, ...], *, as_json: bool) -> None:
+    """Kill, stop, continue and restart everything in the middle of a stream; exit 3 when anything is wrong after it."""
+    from ops.bench.faults import Scale, run  # noqa: PLC0415 - only this command needs it
+
+    wrong = False
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="sagsbro-faults-") as folder:
+            report = run(Path(folder) / "data", seed, Scale(events, kills), lambda text: click.echo(text, err=True))
+        wrong |= bool(report.wrong)
+        click.echo(json.dumps(asdict(report)) if as_json else _line(asdict(report)))
+    if wrong:
+        raise SystemExit(3)
+
+
+def _line(report: dict[str, object]) -> str:
+    said = report["wrong"] or "table, topics and rejections equal what was sent"
+    return f"seed {report['seed']}: {report['sent']} sent, {report['kills']} kills, {report['seconds']} s: {said}"
+
+
+command = bench

@@ -1,0 +1,10 @@
+-- What has been kept as long as was promised: rejected bytes and receipts 30 days, outcomes as long as the log.
+WITH forgotten AS (
+    UPDATE rejection SET payload = NULL
+    WHERE payload IS NOT NULL AND at < clock_timestamp() - interval '30 days' RETURNING 1
+), receipts AS (
+    DELETE FROM receipt WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
+), outcomes AS (
+    DELETE FROM outcome WHERE at < clock_timestamp() - interval '35 days' RETURNING 1
+)
+SELECT (SELECT count(*) FROM forgotten), (SELECT count(*) FROM receipts), (SELECT count(*) FROM outcomes)
