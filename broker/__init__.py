@@ -1,0 +1,1 @@
+"""The broker: what comes in, what becomes of it, and who may see it."""

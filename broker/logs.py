@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from asyncio import CancelledError
 from typing import Any, Literal
 
 from broker.domain.identity import without_cpr
@@ -38,6 +39,8 @@ class _Library(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.name, str(record.msg)
+        if record.exc_info and record.exc_info[0] is CancelledError:
+            return  # how Faust's agents end when they are told to
         if record.created < self._told.get(said, 0.0) + REPEAT_S:
             return
         self._told[said] = record.created

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     metrics_port: int = 0
     jwks_url: str | None = None
     issuer: str = "sagsbro-development"
+    connectors: dict[str, dict[str, Any]] = {}
+    """What a connector is told of a sender: by `system`, and over it by `authority/system`."""
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0
@@ -51,6 +53,10 @@ class Settings(BaseSettings):
         """The database URL in the clear, for connecting."""
         return self.database.get_secret_value()
 
+    def connector(self, authority: str, system: str) -> dict[str, Any]:
+        """The configuration of one sender's connector."""
+        return {**self.connectors.get(system, {}), **self.connectors.get(f"{authority}/{system}", {})}
+
     @property
     def api_url(self) -> str:
         """The base address of the HTTP API."""
@@ -58,19 +64,21 @@ class Settings(BaseSettings):
 
 
 def find(data: Path | None = None) -> Settings:
-    """The settings of the instance running under `data`, if one is; else those of the environment."""
-    instance = (data or DEFAULT_DATA) / "instance.json"
-    if data is None and not instance.exists():
-        return Settings()
-    try:
-        running: dict[str, Any] = json.loads(instance.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Settings()
-    host, _, port = running["api"].removeprefix("http://").partition(":")
-    return Settings(
-        kafka=running["kafka"],
-        database=SecretStr(running["database"]),
-        registry=running["registry"],
-        api_host=host,
-        api_port=int(port),
-    )
+    """The settings of the instance running under `data`, if one is; else those of the environment.
+
+    Without `data`, an instance or a demo of this directory is looked for.
+    """
+    for folder in (DEFAULT_DATA, DEFAULT_DATA / "demo") if data is None else (data,):
+        try:
+            return _of(json.loads((folder / "instance.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            continue
+    return Settings()
+
+
+def _of(running: dict[str, Any]) -> Settings:
+    named: dict[str, Any] = {"kafka": running["kafka"], "database": SecretStr(running["database"])}
+    if running["api"] is not None:
+        host, _, port = running["api"].removeprefix("http://").partition(":")
+        named |= {"registry": running["registry"], "api_host": host, "api_port": int(port)}
+    return Settings(**named)

@@ -1,0 +1,1 @@
+"""What overview apps use to read the index."""

@@ -1,0 +1,1 @@
+"""Running it: embedded parts, demo, benchmarks."""

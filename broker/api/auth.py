@@ -1,7 +1,7 @@
 """Who calls: a bearer token, checked, as a dependency of every route that is not open."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -23,18 +23,23 @@ def require(*roles: Role) -> Callable[..., Awaitable[Token]]:
         core: Annotated[Core, Depends(core_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Token:
-        if credentials is None:
-            raise Problem(401, "unauthorized", "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
-        try:
-            token = await asyncio.to_thread(core.issuer.verify, credentials.credentials)
-        except BadToken as flaw:
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise Problem(401, "unauthorized", str(flaw), challenge) from None
-        if token.role not in roles:
-            raise Problem(403, "forbidden", "the token's role may not do this")
-        return token
+        return await verified(core, None if credentials is None else credentials.credentials, roles)
 
     return token_of
+
+
+async def verified(core: Core, bearer: str | None, roles: Collection[Role]) -> Token:
+    """The token that this text is, with one of the roles. Raises Problem, 401 or 403."""
+    if bearer is None:
+        raise Problem(401, "unauthorized", "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+    try:
+        token = await asyncio.to_thread(core.issuer.verify, bearer)
+    except BadToken as flaw:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise Problem(401, "unauthorized", str(flaw), challenge) from None
+    if token.role not in roles:
+        raise Problem(403, "forbidden", "the token's role may not do this")
+    return token
 
 
 @router.get("/.well-known/jwks.json")

@@ -40,7 +40,7 @@ _OWN_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-_DATABASE_AWAY: Final = (
+DATABASE_AWAY: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.UndefinedTable,  # not migrated yet
@@ -85,7 +85,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(KafkaUnavailable, _kafka_away)
     app.add_exception_handler(Exhausted, _busy)
     app.add_exception_handler(KeysUnavailable, _keys_away)
-    for error in _DATABASE_AWAY:
+    for error in DATABASE_AWAY:
         app.add_exception_handler(error, _database_away)
 
 

@@ -16,7 +16,7 @@ from broker.security import Token
 from broker.store import reference
 from broker.store.edition import FlawedEditionError, read_csv
 from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
-from broker.store.shapes import Agreement, Authority, Delimitation
+from broker.store.shapes import Agreement, Authority, Cvr, Delimitation
 
 router = APIRouter(prefix="/v1", tags=["reference"])
 
@@ -53,6 +53,13 @@ async def put_delimitations(choices: Delimitations, core: Cored, token: Keeper) 
     """Replaces the whole list of every authority that is named."""
     async with _changing(core) as connection:
         return await reference.put_delimitations(connection, choices, _putter(token))
+
+
+@router.delete("/delimitations/{authority}")
+async def clear_delimitations(authority: Cvr, core: Cored, token: Keeper) -> dict[str, Any]:
+    """The authority leaves nothing out any more; what it wanted before is kept as a version."""
+    async with _changing(core) as connection:
+        return await reference.clear_delimitations(connection, authority, _putter(token))
 
 
 @router.get("/delimitations")

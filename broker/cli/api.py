@@ -1,5 +1,8 @@
 """`sagsbro api`: the HTTP surface, one process."""
 
+import signal
+import sys
+
 import click
 import uvicorn
 
@@ -15,6 +18,8 @@ def api() -> None:
     """Serve HTTP on `api_host:api_port` of the settings until SIGTERM."""
     logs.configure("api")
     settings = Settings()
+    # The server raises the signal again when it has stopped: then it is no accident but the end that was asked for.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,

@@ -16,6 +16,7 @@ from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake import connector
 from broker.intake.connector import Source
+from broker.intake.forms import Item
 from broker.intake.producer import KafkaUnavailable, Message, Producer
 from broker.intake.verdicts import Accepted, Judged, Offer, Sender, canonical_offers, judge_all, offers_of
 from broker.settings import Settings, find
@@ -41,7 +42,7 @@ def rejections() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @DATA
 @AS_JSON
-def list_(  # noqa: PLR0917 - one argument per option
+def list_(
     authority: str | None,
     system: str | None,
     code: str | None,
@@ -107,7 +108,7 @@ def discard(rejection_id: UUID, data: Path | None, *, as_json: bool) -> None:
         print_json({"rejection_id": str(rejection_id), "state": "discarded"})
 
 
-def offers(kept: dict[str, Any]) -> Iterable[Offer]:
+def offers(kept: dict[str, Any], settings: Settings) -> Iterable[Offer]:
     """What the kept bytes say: an event from the log, canonical JSON, or a payload in the vendor's words."""
     payload, system, authority = bytes(kept["payload"]), kept["system"], kept["authority"]
     if kept["topic"] is not None:
@@ -118,18 +119,18 @@ def offers(kept: dict[str, Any]) -> Iterable[Offer]:
     except orjson.JSONDecodeError:
         said = payload
     if isinstance(said, dict) and said.keys() >= _CANONICAL:
-        return canonical_offers([said])
+        return canonical_offers([Item(said)])
     speaking = connector.load(system)
     if speaking is None:
         raise click.ClickException("the system's connector is not installed")
-    return offers_of([said], speaking, Source(system, authority))
+    return offers_of([said], speaking, Source(system, authority, settings.connector(authority, system)))
 
 
 async def _replayed(connection: Connection, settings: Settings, kept: dict[str, Any]) -> int:
     facts = await FactsCache().current(connection)
     sender = Sender(kept["system"], frozenset({kept["authority"]}))
     try:
-        judged = judge_all(offers(kept), sender, facts, time.time_ns() // 1000)
+        judged = judge_all(offers(kept, settings), sender, facts, time.time_ns() // 1000)
     except Undecodable as flaw:
         raise click.ClickException(f"it cannot be read, so the sender has to send it again: {flaw}") from None
     messages = [Message(one.event["case_id"].encode(), one.value) for one in _accepted(judged)]

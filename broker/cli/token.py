@@ -26,7 +26,7 @@ _PARTS = 3
 @click.option("--ttl", type=click.IntRange(min=1), default=3600, show_default=True, help="Seconds.")
 @DATA
 @AS_JSON
-def token(  # noqa: PLR0917 - one argument per option
+def token(
     role: str,
     system: str | None,
     authorities: tuple[str, ...],

@@ -1,9 +1,10 @@
 """What a municipality has agreed to: who may send what, who may read, what it leaves out. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from broker.domain.case import CaseEvent
 from broker.domain.identity import is_system
@@ -28,6 +29,19 @@ class AgreementState(StrEnum):
 
 
 ACCEPTING = frozenset({AgreementState.RESTRICTED, AgreementState.FULL})
+CLOSED: Final = "AFSLUTTET"
+_NOTHING: Final = Patterns(())
+_DAY: Final = 86_400_000_000
+_DAY_ONE: Final = date(1970, 1, 1).toordinal()
+
+
+class Outside(StrEnum):
+    """In what respect an agreement does not cover a case."""
+
+    FROM_DATE = "from_date"
+    SENSITIVITY = "sensitivity"
+    KLE = "kle"
+    RESTRICTED = "restricted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +58,14 @@ class SenderAgreement:
     kle: Patterns
     sensitivity: int
     from_date: date
-    restricted_kle: Patterns = Patterns(())
+    restricted_kle: Patterns = _NOTHING
     restricted_citizens: frozenset[str] = frozenset()
     refuse_title_cpr: bool = False
+
+    @property
+    def since(self) -> int:
+        """The first moment that is covered, microseconds since 1970, UTC."""
+        return (self.from_date.toordinal() - _DAY_ONE) * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,10 @@ class Delimitation:
     kle: Patterns
     from_date: date
     active_only: bool
+
+    def wants(self, number: str, on: date, state: str | None) -> bool:
+        """`state`: the case's current one."""
+        return self.kle.covers(number) and on >= self.from_date and not (self.active_only and state == CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +134,33 @@ def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
     if agreement.state not in ACCEPTING:
         return Rejected(Code.NO_AGREEMENT, "/authority", f"the agreement is only {agreement.state}", covered=False)
     return agreement
+
+
+def outside(
+    agreement: SenderAgreement, on: date, sensitivity: int | None, number: str | None, primary: Iterable[str]
+) -> Outside | None:
+    """In what respect an open agreement does not cover a case; None when it does.
+
+    Of sensitivity and KLE number, None is what nothing is said of. `primary`: the civil registration numbers of the
+    primary parties, read only while RESTRICTED.
+    """
+    if on < agreement.from_date:
+        return Outside.FROM_DATE
+    if sensitivity is not None and sensitivity > agreement.sensitivity:
+        return Outside.SENSITIVITY
+    if number is None:
+        return None
+    if not agreement.kle.covers(number):
+        return Outside.KLE
+    restricted = agreement.state is AgreementState.RESTRICTED and not agreement.restricted_kle.covers(number)
+    return Outside.RESTRICTED if restricted and agreement.restricted_citizens.isdisjoint(primary) else None
+
+
+def wanted(choices: tuple[Delimitation, ...], number: str, on: date, state: str | None) -> bool:
+    """Whether the municipality wants the case in the index; one that has not said what it wants takes all."""
+    return not choices or any(choice.wants(number, on, state) for choice in choices)
+
+
+def day_of(micros: int) -> date:
+    """The day in UTC of a moment in microseconds since 1970."""
+    return date.fromordinal(_DAY_ONE + micros // _DAY)

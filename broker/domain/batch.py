@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from broker.domain.agreement import Facts
-from broker.domain.case import CaseEvent, EntryKey, State, just_before, key_of, said_by, stamp_of
+from broker.domain.case import CaseEvent, State, just_before, key_of, said_by, stamp_of
 from broker.domain.classify import Classified, judge
-from broker.domain.identity import without_cpr
+from broker.domain.identity import EntryKey, without_cpr
 from broker.domain.outcome import VERDICT_BYTE, Code, Delimited, Rejected
 
 REJECTION_NAMESPACE = uuid.UUID("0d6c4f53-58cb-5b6b-8d4c-0a54ad6f2f5e")
@@ -43,9 +43,12 @@ class Arrival(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What the event at `index` says of its case; `only_if_held`: its verdict is settled, it can but remove."""
+    """What the event at `place`, counted from the batch's first offset, says of its case.
 
-    index: int
+    only_if_held: its verdict is settled, it can but remove.
+    """
+
+    place: int
     state: State
     only_if_held: bool
 

@@ -9,7 +9,7 @@ import struct
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NotRequired, TypedDict, TypeVar
+from typing import Any, Final, NotRequired, TypedDict, TypeVar, cast
 
 from broker.domain.identity import EVENT_NAMESPACE, EntryKey, is_uuid
 
@@ -120,11 +120,7 @@ EMPTY: Final = State()
 
 
 def said_by(event: CaseEvent, stamp: Stamp, source: Content = None) -> State:
-    """What one judged event says of its entry.
-
-    Args:
-        source: provenance kept with the newest registration.
-    """
+    """What one judged event says of its entry; `source` is provenance, kept with the newest registration."""
     origin = (stamp, source)
     if event["change"] == "REMOVED":
         return State(
@@ -138,7 +134,7 @@ def said_by(event: CaseEvent, stamp: Stamp, source: Content = None) -> State:
         if content is not None:
             groups[group] = (stamp, content)
     for group in ITEM_GROUPS:
-        listed = event.get(group)
+        listed = cast("ItemGroup | None", event.get(group))
         if listed is None:
             continue
         if listed["complete"]:

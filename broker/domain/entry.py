@@ -1,9 +1,11 @@
 """What readers and searches need to know of an entry, derived from its state. Pure."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from broker.domain.case import GROUPS, NEVER, SENSITIVITY, SENSITIVITY_UNSAID, EntryKey, Item, State, visible_items
+from broker.domain.case import GROUPS, NEVER, SENSITIVITY, SENSITIVITY_UNSAID, Item, State, visible_items
+from broker.domain.identity import EntryKey
 
 PRIMARY: Final = "PRIMARY"
 SECONDARY: Final = "SECONDARY"
@@ -12,6 +14,9 @@ SECONDARY: Final = "SECONDARY"
 def party_ref(id_type: str, party_id: str) -> str:
     """How a party is named in the index: kind and number."""
     return f"{id_type}:{party_id}"
+
+
+_CPR: Final = party_ref("CPR", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,11 @@ class Entry:
     user_key: str | None
     created_at: int | None
     state: str | None
+
+    @property
+    def primary_citizens(self) -> Iterator[str]:
+        """The civil registration numbers of the primary parties."""
+        return (ref.removeprefix(_CPR) for role, ref in self.parties if role == PRIMARY and ref.startswith(_CPR))
 
     def has_party(self, references: frozenset[str], roles: frozenset[str]) -> bool:
         """Whether one of the references stands in one of the roles."""
@@ -63,7 +73,11 @@ def entry_of(key: EntryKey, state: State) -> Entry:
 
 def current_state(state: State) -> str | None:
     """The step of progress that began last; of two that began together, the one listed last."""
-    steps = visible_items(state, "progress")
+    return newest_step(visible_items(state, "progress"))
+
+
+def newest_step(steps: Sequence[Item]) -> str | None:
+    """The same for steps that are listed."""
     return max(enumerate(steps), key=_began)[1]["state"] if steps else None
 
 

@@ -37,6 +37,13 @@ class Patterns:
         """Whether any pattern covers the full number."""
         return number.startswith(self.prefixes)
 
+    def both(self, other: "Patterns") -> "Patterns":
+        """What these and the others cover: of two that overlap, the longer."""
+        pairs = [(one, another) for one in self.prefixes for another in other.prefixes]
+        return Patterns(
+            tuple(max(pair, key=len) for pair in pairs if pair[0].startswith(pair[1]) or pair[1].startswith(pair[0]))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Edition:

@@ -3,13 +3,13 @@
 Everything that is not permitted is denied; any deny wins. An overview is a row of tests, never an `if`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from broker.domain.agreement import Facts, ReaderAgreement
+from broker.domain.agreement import ACCEPTING, Facts, ReaderAgreement, day_of, outside, wanted
 from broker.domain.entry import PRIMARY, SECONDARY, Entry
 from broker.domain.kle import Patterns
 
@@ -33,6 +33,8 @@ class Reason(StrEnum):
     NO_SUCH_OVERVIEW = "no_such_overview"
     ROLE = "role"
     INCOMPLETE = "incomplete"
+    NOT_DELIVERED = "not_delivered"
+    DELIMITED = "delimited"
     AUTHORITY_NOT_JOINED = "authority_not_joined"
     OUTSIDE_SCOPE = "outside_scope"
     OUTSIDE_CLIENT_SCOPE = "outside_client_scope"
@@ -145,12 +147,30 @@ class Nobody:
 
 
 HIGHEST: Final = 4
+CaseTest = Callable[[Entry, Facts], Reason | None]
 Test = Callable[[Entry, Query, Facts, date], Reason | None]
 
 
-def complete(entry: Entry, _query: Query, _facts: Facts, _on: date) -> Reason | None:
+def complete(entry: Entry, _facts: Facts) -> Reason | None:
     """Properties, progress and classification are there, and no other case has taken its place."""
     return None if entry.complete and entry.kle is not None else Reason.INCOMPLETE
+
+
+def still_delivered(entry: Entry, facts: Facts) -> Reason | None:
+    """The sender's agreement covers the case as it is now: what is lowered hides at once."""
+    agreement = facts.senders.get((entry.key.authority, entry.key.system))
+    if agreement is None or agreement.state not in ACCEPTING or entry.kle is None or entry.created_at is None:
+        return Reason.NOT_DELIVERED
+    covers = outside(agreement, day_of(entry.created_at), entry.sensitivity, entry.kle, entry.primary_citizens) is None
+    return None if covers else Reason.NOT_DELIVERED
+
+
+def still_wanted(entry: Entry, facts: Facts) -> Reason | None:
+    """The municipality's own delimitation has not left it out."""
+    choices = facts.delimitations.get(entry.key.authority, ())
+    if entry.kle is None or entry.created_at is None:
+        return Reason.DELIMITED if choices else None
+    return None if wanted(choices, entry.kle, day_of(entry.created_at), entry.state) else Reason.DELIMITED
 
 
 def joined(entry: Entry, query: Query, facts: Facts, on: date) -> Reason | None:
@@ -188,13 +208,19 @@ def security_profile(entry: Entry, query: Query, _facts: Facts, _on: date) -> Re
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One row of the policy: who reads, on what basis, and what must hold."""
+    """One row of the policy: who reads, on what basis, and what must hold.
+
+    case_tests: of the case, whoever reads; a topic's audience is judged by them too.
+    confidential_titles: whether the title that the public may not see is shown.
+    """
 
     name: str
     role: Role
     basis: str
+    case_tests: tuple[CaseTest, ...]
     tests: tuple[Test, ...]
     published: bool
+    confidential_titles: bool
 
 
 POLICY: Final[Mapping[str, Overview]] = {
@@ -204,8 +230,10 @@ POLICY: Final[Mapping[str, Overview]] = {
             "sapa",
             Role.EMPLOYEE,
             "official_duty",
-            (complete, joined, reader_scope, client_scope, primary_or_secondary, security_profile),
+            (complete, still_delivered, still_wanted),
+            (joined, reader_scope, client_scope, primary_or_secondary, security_profile),
             published=True,
+            confidential_titles=True,
         ),
     )
 }
@@ -217,18 +245,29 @@ def decide(entry: Entry, query: Query, facts: Facts, on: date) -> Permit | Deny:
     overview = POLICY.get(query.overview)
     if overview is None:
         return Deny(Reason.NO_SUCH_OVERVIEW)
-    if query.reader.role is not overview.role:
-        return Deny(Reason.ROLE)
+    denied = next((reason for _, reason in judge(overview, entry, query, facts, on) if reason is not None), None)
+    return Permit(overview.basis) if denied is None else Deny(denied)
+
+
+def judge(
+    overview: Overview, entry: Entry, query: Query, facts: Facts, on: date
+) -> Iterator[tuple[str, Reason | None]]:
+    """Every test by its name and why it denies, in order; None where it has no objection."""
+    yield "role", None if query.reader.role is overview.role else Reason.ROLE
+    for case_test in overview.case_tests:
+        yield case_test.__name__, case_test(entry, facts)
     for test in overview.tests:
-        if (reason := test(entry, query, facts, on)) is not None:
-            return Deny(reason)
-    return Permit(overview.basis)
+        yield test.__name__, test(entry, query, facts, on)
 
 
 def audience(entry: Entry, overview: str, facts: Facts, on: date) -> Audience | Nobody:
     """Everyone whom `decide` could permit: never fewer."""
-    if not entry.complete or entry.kle is None:
-        return Nobody(Reason.INCOMPLETE)
+    row = POLICY.get(overview)
+    if row is None:
+        return Nobody(Reason.NO_SUCH_OVERVIEW)
+    denied = next(filter(None, (test(entry, facts) for test in row.case_tests)), None)
+    if denied is not None or entry.kle is None:
+        return Nobody(denied or Reason.INCOMPLETE)
     clients = sorted({agreement.client for agreement in _agreements(entry, overview, facts, on)})
     if not clients:
         return Nobody(Reason.AUTHORITY_NOT_JOINED)

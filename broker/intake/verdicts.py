@@ -12,11 +12,13 @@ import orjson
 
 from broker.domain.agreement import AgreementState, Facts
 from broker.domain.case import CaseEvent
-from broker.domain.classify import LONGEST_EVENT_ID, Classified, judge
+from broker.domain.classify import Classified, judge
+from broker.domain.form import LONGEST_EVENT_ID
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Delimited, Rejected, Warned
 from broker.intake.canonical import as_sent, from_json, is_storable
 from broker.intake.connector import Connector, Source
+from broker.intake.forms import Item
 from broker.stream.framing import encode
 
 LARGEST_EVENT: Final = 1024 * 1024
@@ -36,6 +38,7 @@ class Offer:
 
     index: of its payload. authority, system: which it says it is from. payload: as it came.
     canonical: the payload is the JSON form of the event itself, so pointers lead into it.
+    inside: the pointer of the payload's own place in what was sent.
     """
 
     index: int
@@ -45,6 +48,7 @@ class Offer:
     event_id: str | None
     payload: object
     canonical: bool
+    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +74,30 @@ class Judged:
 def offers_of(payloads: Iterable[object], connector: Connector, source: Source) -> Iterator[Offer]:
     """A vendor's payloads, translated; one may become several events, or none."""
     for index, payload in enumerate(payloads):
+        if isinstance(payload, Rejected):
+            yield unreadable(payload, source.authority, source.system, index)
+            continue
         events = connector.translate(payload, source)
         for event in [events] if isinstance(events, Rejected) else events:
             event_id = None if isinstance(event, Rejected) else shown_id(event["event_id"])
             yield Offer(index, event, source.authority, source.system, event_id, payload, canonical=False)
 
 
-def canonical_offers(payloads: Iterable[object]) -> Iterator[Offer]:
+def canonical_offers(items: Iterable[Item]) -> Iterator[Offer]:
     """Canonical events as parsed JSON."""
-    for index, payload in enumerate(payloads):
+    for index, (payload, inside) in enumerate(items):
+        if isinstance(payload, Rejected):
+            yield unreadable(payload, "", "", index)
+            continue
         said = payload if isinstance(payload, dict) else {}
         authority, system = (_text(said.get(name)) for name in ("authority", "system"))
         event_id = shown_id(said.get("event_id"))
-        yield Offer(index, from_json(payload), authority, system, event_id, payload, canonical=True)
+        yield Offer(index, from_json(payload), authority, system, event_id, payload, canonical=True, inside=inside)
 
 
-def unreadable(flaw: Rejected, authority: str, system: str) -> Offer:
-    """What a body comes to in which not even payloads can be told apart: it is not kept."""
-    return Offer(0, replace(flaw, covered=False), authority, system, None, None, canonical=False)
+def unreadable(flaw: Rejected, authority: str, system: str, index: int = 0) -> Offer:
+    """What a part of a body, or all of it, comes to in which no payload can be told: it is not kept."""
+    return Offer(index, replace(flaw, covered=False), authority, system, None, None, canonical=False)
 
 
 def judge_all(offers: Iterable[Offer], sender: Sender, facts: Facts, at: int) -> list[Judged]:
@@ -177,9 +187,13 @@ def _pointing(verdict: Verdict, offer: Offer) -> Verdict:
     if not offer.canonical or isinstance(verdict, Delimited):
         return verdict
     if isinstance(verdict, Rejected):
-        return replace(verdict, pointer=as_sent(offer.payload, verdict.pointer))
-    warnings = [replace(warned, pointer=as_sent(offer.payload, warned.pointer)) for warned in verdict.warnings]
+        return replace(verdict, pointer=_sent(offer, verdict.pointer))
+    warnings = [replace(warned, pointer=_sent(offer, warned.pointer)) for warned in verdict.warnings]
     return replace(verdict, warnings=tuple(warnings))
+
+
+def _sent(offer: Offer, pointer: str) -> str:
+    return offer.inside + as_sent(offer.payload, pointer)
 
 
 def _text(value: object) -> str:

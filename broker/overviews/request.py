@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from broker.domain.classify import PARTY_FORMS
 from broker.domain.entry import party_ref
+from broker.domain.form import PARTY_FORMS
 from broker.domain.identity import is_cpr
 from broker.domain.kle import is_pattern
 

@@ -15,7 +15,7 @@ from broker.domain.entry import Entry
 from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
 from broker.overviews.cursor import seal, unseal
-from broker.overviews.grants import authorities, grants, roles
+from broker.overviews.grants import authorities, grants, principals, roles
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
 from broker.store import access_log
@@ -106,7 +106,8 @@ class _Search:
         request = self.request
         references = () if request.reference is None else (request.reference,)
         kle = None if request.kle is None else Patterns.of(request.kle).prefixes
-        return index.Asked(references, roles(POLICY[self.query.overview], self.query), request.user_key, kle)
+        row = POLICY[self.query.overview]
+        return index.Asked(references, roles(row, self.query), request.user_key, kle, principals(row, self.query))
 
     def permits(self, entry: Entry) -> bool:
         """Whether it may be shown, and is asked for."""

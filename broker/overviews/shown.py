@@ -7,11 +7,9 @@ from typing import Any, Final
 from broker.domain.agreement import Facts
 from broker.domain.case import NEVER, SENSITIVITY, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
 from broker.domain.entry import Entry, steps_in_order
-from broker.domain.policy import Query
+from broker.domain.policy import POLICY, Query
 from broker.store.search import Found
 
-# The only place where a title that the public may not see leaves the index.
-CONFIDENTIAL_TITLES: Final = frozenset({"sapa"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HANDLERS: Final = ("PRIMARY_HANDLER", "HANDLER")
 
@@ -50,7 +48,8 @@ def show(
         "indexed_at": text(found.indexed_at),
         "provenance": _provenance(state, classification),
     }
-    if query.overview in CONFIDENTIAL_TITLES and properties.get("confidential_title"):
+    # The only place where a title that the public may not see leaves the index.
+    if POLICY[query.overview].confidential_titles and properties.get("confidential_title"):
         shown["confidential_title"] = properties["confidential_title"]
     return shown
 

@@ -1,0 +1,1 @@
+"""The processes behind the log: the projector under Faust, and the publisher."""

@@ -23,7 +23,7 @@ from broker.processing.lanes import Claimed
 from broker.settings import Settings
 from broker.store import batch as store
 from broker.store import facts, positions
-from broker.store.database import connect
+from broker.store.database import connect, query
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
 from broker.stream.framing import HEADER, Decoder, Undecodable
@@ -90,7 +90,7 @@ class Projector:
         session = self._session()
         made = None
         with session.connection.transaction():
-            row = session.connection.execute("SELECT revision FROM reference_revision FOR SHARE").fetchone()
+            row = session.connection.execute(query("hold_revision")).fetchone()
             if row is None or row[0] != session.facts.revision:
                 session.facts = facts.load(session.connection)
             store.advance(session.connection, step)

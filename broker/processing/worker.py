@@ -109,6 +109,7 @@ def run(settings: Settings) -> None:
             quiet=True,
             loop=asyncio.get_running_loop(),
         )
+        worker.spinner = None
         await worker.start()
 
     try:

@@ -1,0 +1,1 @@
+"""PostgreSQL: the schema, its statements, and reading and writing through them."""

@@ -15,8 +15,9 @@ from psycopg.postgres import types as TYPES  # noqa: N812 - the library's regist
 from psycopg.pq import Format
 
 from broker.domain.batch import Place, Plan, Said
-from broker.domain.case import EMPTY, EntryKey, State, merge_all, outcome_of
+from broker.domain.case import EMPTY, State, merge_all, outcome_of
 from broker.domain.entry import entry_of, shape_of
+from broker.domain.identity import EntryKey
 from broker.domain.outcome import VERDICT_BYTE
 from broker.store.database import query
 from broker.store.document import dump, load
@@ -35,6 +36,7 @@ COLUMNS = [
     "sensitivity",
     "primary_party",
     "parties",
+    "principals",
     "user_key",
     "created_at",
     "received_at",
@@ -51,6 +53,7 @@ _TYPES = [
     "text",
     "int2",
     "text",
+    "text[]",
     "text[]",
     "text",
     "int8",
@@ -213,6 +216,7 @@ def _row(ordinal: int, key: EntryKey, state: State, *, several: bool) -> tuple[A
         entry.sensitivity,
         primary,
         [f"{role}|{reference}" for role, reference in others] or None,
+        None if entry.principals is None else sorted(entry.principals),
         entry.user_key,
         entry.created_at,
         _moment(source["received_at"]),

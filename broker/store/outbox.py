@@ -39,6 +39,8 @@ class Claim:
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
     """The next entries of a shard behind `after`; `known` spares reading facts that have not changed."""
+    if connection.execute("SELECT FROM dirty WHERE shard = %s LIMIT 1", [shard]).rowcount == 0:
+        return Claim((), known)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         rows = connection.execute(query("claim_dirty"), {"shard": shard, "limit": limit, **after._asdict()}).fetchall()

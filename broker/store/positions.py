@@ -24,12 +24,12 @@ def claim(connection: Connection, topic: str, logs: Mapping[int, Log]) -> dict[i
             [topic, partition, log.cluster_id, log.topic_id, log.start],
         )
     claimed = {}
-    for partition, *stored in show(connection, topic):
+    for partition, cluster_id, topic_id, next_offset in show(connection, topic):
         if partition in logs:
             log = logs[partition]
-            if (why := mismatch(*stored, log)) is not None:
+            if (why := mismatch(cluster_id, topic_id, next_offset, log)) is not None:
                 raise PositionRefused(f"{topic}/{partition}: {why}; see `sagsbro positions`")
-            claimed[partition] = (Place(topic, log.topic_id, partition), stored[2])
+            claimed[partition] = (Place(topic, log.topic_id, partition), next_offset)
     return claimed
 
 

@@ -100,15 +100,13 @@ async def put_delimitations(
     for choice in choices:
         lists[choice.authority].append(choice.model_dump(mode="json"))
     async with _change(connection) as change:
-        put = []
-        for authority, listed in sorted(lists.items()):
-            _must_onboard(putter, authority)
-            before = await change.newest(DELIMITATIONS, (authority,))
-            version = await change.keep(DELIMITATIONS, (authority,), listed, before, putter)
-            if version is not None:
-                await change.touch(authority, None, PURGE)
-            put.append({"authority": authority, "version": version or (before and before[0]), "changed": bool(version)})
-        return put
+        return [await _put_list(change, authority, listed, putter) for authority, listed in sorted(lists.items())]
+
+
+async def clear_delimitations(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
+    """The authority takes all that its agreements cover. Raises NotYoursError."""
+    async with _change(connection) as change:
+        return await _put_list(change, authority, [], putter)
 
 
 async def put_authorities(
@@ -222,7 +220,7 @@ class _Change:
 @asynccontextmanager
 async def _change(connection: Connection) -> AsyncIterator[_Change]:
     async with connection.transaction():
-        await connection.execute("SELECT revision FROM reference_revision FOR UPDATE")
+        await connection.execute(query("change_revision"))
         change = _Change(connection, [])
         yield change
         if change.said:
@@ -246,6 +244,17 @@ async def _put_agreement(change: _Change, agreement: Sender | Reader, putter: Pu
         await change.touch(agreement.authority, system, PURGE if transition.narrows(stood, body) else USUAL)
     told = dict(zip(kept.key, key, strict=True))
     return told | {"version": version or (before and before[0]), "state": agreement.state, "changed": bool(version)}
+
+
+async def _put_list(change: _Change, authority: str, listed: list[dict[str, Any]], putter: Putter) -> dict[str, Any]:
+    _must_onboard(putter, authority)
+    before = await change.newest(DELIMITATIONS, (authority,))
+    version = None
+    if listed or before is not None:
+        version = await change.keep(DELIMITATIONS, (authority,), listed, before, putter)
+    if version is not None:
+        await change.touch(authority, None, PURGE if listed else USUAL)
+    return {"authority": authority, "version": version or (before and before[0]), "changed": version is not None}
 
 
 def _overrides(agreement: Sender, stood: Mapping[str, Any] | None) -> bool:

@@ -17,14 +17,19 @@ from broker.store.document import load
 
 
 class Grant(NamedTuple):
-    """One scope, or one reader agreement, taken as a whole.
+    """One scope, or one agreement, taken as a whole.
 
     ceilings: (KLE prefix, highest sensitivity); the longest prefix that covers a number decides.
+    since: cases created from then on, microseconds since 1970, UTC.
+    citizens: one of them, as in `entry.party_ref`, is a primary party.
     """
 
     authority: str
     kle: tuple[str, ...]
     ceilings: tuple[tuple[str, int], ...]
+    system: str | None = None
+    since: int | None = None
+    citizens: tuple[str, ...] | None = None
 
 
 class Position(NamedTuple):
@@ -42,12 +47,16 @@ Grants = Mapping[str, Sequence[Grant]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for. `references` as in `entry.party_ref`, in one of the `roles`; `kle` as prefixes."""
+    """What is looked for. `references` as in `entry.party_ref`, in one of the `roles`; `kle` as prefixes.
+
+    principals: who reads, for cases with a security profile; None when profiles do not count.
+    """
 
     references: tuple[str, ...]
     roles: tuple[str, ...]
     user_key: str | None
     kle: tuple[str, ...] | None
+    principals: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ def _parameters(asked: Asked, grants: Grants, after: Position | None) -> dict[st
         "other_parties": [f"{role}|{reference}" for role in asked.roles for reference in asked.references],
         "user_key": asked.user_key,
         "kle": None if asked.kle is None else list(asked.kle),
+        "principals": None if asked.principals is None else sorted(asked.principals),
         "after_created": after and after.created_at,
         "after_authority": after and after.authority,
         "after_system": after and after.system,
@@ -125,4 +135,7 @@ def _granted(kind: str, grant: Grant) -> dict[str, Any]:
         "kle": grant.kle,
         "prefixes": prefixes,
         "levels": levels,
+        "system": grant.system,
+        "since": grant.since,
+        "citizens": grant.citizens,
     }

@@ -32,3 +32,7 @@ class Registry:
         except (ValueError, KeyError, TypeError):
             # A proxy's own 404 settles nothing: only the registry can say that a schema does not exist.
             raise RegistryUnreachable(f"status {answer.status_code} without a schema") from None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()

@@ -1,0 +1,1 @@
+"""Measuring, and breaking things on purpose."""

@@ -1,4 +1,4 @@
-"""Everything that can go wrong while a stream is taken in, and the proof that nothing was lost, doubled or left over."""
+"""Everything that can go wrong while a stream is taken in, and the proof that nothing was lost or doubled."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import KafkaException
 
 from broker.cli.setup import prepare
-from broker.domain.case import EntryKey
 from broker.domain.entry import entry_of
+from broker.domain.identity import EntryKey
 from broker.domain.outcome import read_verdict
 from broker.domain.publication import publication
 from broker.settings import Settings
@@ -80,9 +80,7 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
         chaos.join()
         tell("sent; waiting until all is settled")
         report.wrong += settle(settings)
-        report.worker_exits = sum(
-            running.supervisor.exits(n) for n in running.supervisor.names if n.startswith("worker")
-        )
+        report.worker_exits = sum(running.supervisor.exits(name) for name in chaos.workers)
         report.wrong += check(settings, storm, report)
     report.seconds = round(time.monotonic() - began, 1)
     return report
@@ -160,6 +158,7 @@ class Chaos(threading.Thread):
         actions[third:third] = [self._join, self._join]
         actions.insert(2 * third + 2, self._leave)
         self._actions = actions
+        self.workers = {name for name in running.supervisor.names if name.startswith("worker")}
 
     @property
     def seconds(self) -> float:
@@ -196,7 +195,7 @@ class Chaos(threading.Thread):
         self._awhile("publisher")
 
     def _join(self) -> None:
-        self._running.add("worker")
+        self.workers.add(self._running.add("worker"))
 
     def _leave(self) -> None:
         self._running.supervisor.stop(self._one("worker"))

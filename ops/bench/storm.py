@@ -11,9 +11,10 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from broker.domain.case import GROUPS, ITEM_GROUPS, MANDATORY, CaseEvent, EntryKey, State, visible_items
+from broker.domain.case import GROUPS, ITEM_GROUPS, MANDATORY, CaseEvent, State, visible_items
+from broker.domain.identity import EntryKey
 from broker.stream.framing import BUNDLED, encode
 
 AUTHORITY: Final = "55133018"
@@ -99,11 +100,8 @@ def _event(chance: random.Random, n: int, cases: int) -> CaseEvent:
     event = _whole(chance, n, case_id)
     kind = chance.random()
     if kind < 0.05:  # noqa: PLR2004 - one in twenty is a removal
-        return {
-            **{name: event[name] for name in _HEAD},  # type: ignore[literal-required]
-            "change": "REMOVED",
-            "removal_reason": "LEFT_INDEX",
-        }
+        head = {name: said for name, said in event.items() if name in _HEAD}
+        return cast("CaseEvent", {**head, "change": "REMOVED", "removal_reason": "LEFT_INDEX"})
     if kind < 0.35:  # noqa: PLR2004 - three in ten say only part of the case
         for group in chance.sample(GROUPS_SENT, 3):
             event[group] = None  # type: ignore[literal-required]

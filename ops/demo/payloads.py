@@ -32,7 +32,7 @@ __all__ = ["Sample", "agreements", "authorities", "citizens", "delimitations", "
 
 _COPENHAGEN_TIME: Final = ZoneInfo("Europe/Copenhagen")
 _START: Final = datetime(2024, 1, 1, tzinfo=UTC)
-_STEP: Final = timedelta(seconds=7)
+STEP: Final = timedelta(seconds=7)
 _STATUSES: Final = ("Opstået", "Oplyst", "Afgjort", "Afsluttet")
 _OPENINGS: Final = ("Ansøgning om", "Sag om", "Opfølgning på", "Genvurdering af", "Henvendelse om")
 _FIRST: Final = ("Alma", "Bertil", "Clara", "Ditlev", "Ellen", "Frode", "Gerda", "Holger", "Inger", "Jens")
@@ -78,13 +78,16 @@ def citizens(seed: int, cases: int) -> tuple[str, ...]:
     return tuple(_cpr(rng) for _ in range(cases // 2 + 1))
 
 
-def stream(seed: int, cases: int, events: int) -> Iterator[Sample]:
-    """Exactly `events` payloads about at most `cases` good cases, and some that are no good at all."""
-    world = _World(random.Random(seed), citizens(seed, cases))  # noqa: S311 - reproducible on purpose
+def stream(seed: int, cases: int, events: int, start: datetime = _START) -> Iterator[Sample]:
+    """Exactly `events` payloads about at most `cases` good cases, and some that are no good at all.
+
+    The first was registered at `start`, each next one `STEP` later.
+    """
+    world = _World(random.Random(seed), citizens(seed, cases), start)  # noqa: S311 - reproducible on purpose
     waiting: deque[Sample] = deque()
     opened = 0
     for emitted in range(events):
-        world.now += _STEP
+        world.now += STEP
         left = events - emitted
         if waiting:
             yield waiting.popleft()
@@ -104,10 +107,10 @@ def stream(seed: int, cases: int, events: int) -> Iterator[Sample]:
 class _World:
     """The municipalities' cases as they are now."""
 
-    def __init__(self, rng: random.Random, people: tuple[str, ...]) -> None:
+    def __init__(self, rng: random.Random, people: tuple[str, ...], start: datetime) -> None:
         self.rng = rng
         self.people = people
-        self.now = _START
+        self.now = start
         self.live: list[Case] = []
         self._numbers = 1000
 

@@ -26,6 +26,7 @@ _NAMES: Final = {
     ESBJERG: ("Esbjerg Kommune", "0561"),
 }
 _SIGNED: Final = {"signed_by": "Demo", "signed_at": "2024-01-01T00:00:00.000000Z"}
+_REASON: Final = "Demo: goes straight to this state"
 _AREAS: Final = ["00.*", "05.*", "15.*", "17.*", "27.*", "32.*"]
 _WANTED: Final = ["27.*", "32.*"]
 _RESTRICTED: Final = ["27.36.*", "32.24.04"]
@@ -43,6 +44,11 @@ def accepted(authority: str) -> tuple[str, ...]:
     """The numbers under which a case of that authority is certain to be indexed."""
     patterns = {AARHUS: _AREAS, ODENSE: _WANTED, COPENHAGEN: _RESTRICTED}[authority]
     return tuple(number for number in kle() if number.startswith(tuple(pattern.rstrip("*") for pattern in patterns)))
+
+
+def name_of(authority: str) -> str:
+    """What people call it."""
+    return _NAMES[authority][0]
 
 
 def authorities() -> list[dict[str, Any]]:
@@ -90,6 +96,8 @@ def reader_agreements() -> list[dict[str, Any]]:
             "sensitivity": "VIP_SAGER",
             "from_date": "2020-01-01",
             "to_date": None,
+            "reason": _REASON,
+            "override": True,
             **_SIGNED,
         }
         for authority in (AARHUS, ODENSE, COPENHAGEN)
@@ -115,7 +123,7 @@ def _agreement(
         "restricted": {"kle": restricted or [], "citizens": []},
         "on_title_cpr": "KLE_TITLE",
         "dispensation_until": None,
-        "reason": "Demo: goes straight to this state",
+        "reason": _REASON,
         "override": True,
         **_SIGNED,
     }

@@ -25,7 +25,7 @@ _API_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to run; port 0 = a free one."""
+    """What is to run; port 0 = a free one. `log`: where the services' lines go; None = this process's stderr."""
 
     data: Path
     api_port: int = 0
@@ -34,6 +34,7 @@ class Plan:
     workers: int = 1
     publishers: int = 1
     only_infrastructure: bool = False
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +135,21 @@ class Instance:
             self.add("publisher")
 
     def _service(self, name: str, command: str, own: Mapping[str, str]) -> Service:
-        return Service(name, (sys.executable, "-m", "broker.cli", command), {**self.settings, **own})
+        argv = (sys.executable, "-m", "broker.cli", command)
+        return Service(name, argv, {**self.settings, **own}, log=self.plan.log)
 
     def _await_api(self, port: int) -> None:
         deadline = time.monotonic() + READY_TIMEOUT
         pause = threading.Event()
         while not _is_ready(port):
             if self.supervisor.exits("api") >= _API_TRIES or time.monotonic() > deadline:
-                message = "the API did not get ready; its messages are above"
+                message = f"the API did not get ready; its messages are {self._where_said}"
                 raise EmbeddedError(message)
             pause.wait(0.1)
+
+    @property
+    def _where_said(self) -> str:
+        return "above" if self.plan.log is None else f"in {self.plan.log}"
 
     def _ready(self, api: str | None, metrics: list[str]) -> Ready:
         found = self.settings

@@ -25,6 +25,9 @@ _JVM = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
+    # The second compiler costs a small machine nearly half of Kafka's CPU time in the first minutes,
+    # and gives not a record more at 270 thousand a second.
+    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "--sun-misc-unsafe-memory-access=allow",

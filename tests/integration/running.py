@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import uvicorn
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from broker.api.app import create_app
@@ -46,6 +47,7 @@ class Running:
     settings: Settings
     http: httpx.AsyncClient
     issuer: Issuer
+    app: FastAPI
 
     def bearer(self, ttl: int = 600, **claims: Any) -> dict[str, str]:
         """The header of a vendor's token, unless claims say otherwise."""
@@ -69,18 +71,18 @@ async def running(database: str, kafka: str, *, migrated: bool = True) -> AsyncI
     settings = Settings(kafka=kafka, database=SecretStr(database))
     if migrated:
         await asyncio.to_thread(prepare, settings)
+    app = create_app(settings)
     # With the protocol named, or the loop leaves Nagle's algorithm on and every answer takes 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=2)
-        )
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
             async with httpx.AsyncClient(base_url=address, timeout=30) as http:
-                yield Running(settings, http, Issuer(settings))
+                await http.get("/healthz")  # answered only when its parts are there
+                yield Running(settings, http, Issuer(settings), app)
         finally:
             server.should_exit = True
             await serving

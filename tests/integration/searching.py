@@ -24,8 +24,8 @@ from tests.unit.worlds import ON
 AT = datetime.combine(ON, time(12), UTC)
 INSERT = """
     INSERT INTO entry (authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties,
-                       user_key, created_at, received_at, document)
-    VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                       principals, user_key, created_at, received_at, document)
+    VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 
@@ -109,6 +109,7 @@ def row(key: EntryKey, state: State) -> tuple[Any, ...]:
         entry.sensitivity,
         primary,
         others,
+        None if entry.principals is None else sorted(entry.principals),
         entry.user_key,
         entry.created_at,
         AT,

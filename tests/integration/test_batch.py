@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Facts, SenderAgreement
 from broker.domain.batch import Arrival, Place, plan
-from broker.domain.case import EMPTY, CaseEvent, EntryKey, State, content_hash, key_of, merge, said_by, stamp_of
+from broker.domain.case import EMPTY, CaseEvent, State, content_hash, key_of, merge, said_by, stamp_of
 from broker.domain.classify import Classified, judge
 from broker.domain.entry import entry_of
+from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import read_verdict
 from broker.store import batch, database
@@ -114,7 +115,7 @@ def test_the_table_equals_the_pure_merge_over_two_partitions(
 
 def searchable(connection: Connection) -> None:
     """Every search column says what the document says."""
-    columns = "kle, sensitivity, complete, primary_party, parties, user_key, created_at"
+    columns = "kle, sensitivity, complete, primary_party, parties, principals, user_key, created_at"
     rows = connection.execute(f"SELECT authority, system, case_id::text, document, {columns} FROM entry")
     for authority, system, case_id, document, *found in rows:
         entry = entry_of(EntryKey(authority, system, case_id), load(document))
@@ -126,13 +127,14 @@ def searchable(connection: Connection) -> None:
             entry.complete,
             primary[0] if primary else None,
             others or None,
+            None if entry.principals is None else sorted(entry.principals),
             entry.user_key,
             entry.created_at,
         ]
 
 
 def changed(n: int, **more: Any) -> CaseEvent:
-    return {  # type: ignore[typeddict-item]
+    said = {
         "event_id": f"00000000-0000-0000-0000-{n:012}",
         "system": "sbsys",
         "authority": AUTHORITY,
@@ -144,6 +146,7 @@ def changed(n: int, **more: Any) -> CaseEvent:
         "progress": {"complete": True, "items": [{"state": "OPSTAAET", "effective_from": 1}]},
         **more,
     }
+    return cast("CaseEvent", said)
 
 
 def test_each_event_is_told_what_it_did(sessions: list[Connection]) -> None:

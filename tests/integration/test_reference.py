@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,7 @@ from broker.domain.policy import Role
 from broker.security import Issuer
 from broker.settings import Settings
 from broker.store import database, facts, reference
+from broker.store.database import query
 from broker.store.edition import FlawedEditionError, read_csv
 from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
 from broker.store.shapes import AGREEMENTS, Authority, Delimitation
@@ -90,8 +92,8 @@ class Store:
                 columns = row(key._replace(system=system), state)
                 connection.execute(
                     b"INSERT INTO entry (authority, system, case_id, newest, shape, complete, kle, sensitivity,"
-                    b" primary_party, parties, user_key, created_at, received_at, document)"
-                    b" VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    b" primary_party, parties, principals, user_key, created_at, received_at, document)"
+                    b" VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     columns,
                 )
 
@@ -232,6 +234,56 @@ def test_a_put_replaces_the_whole_list_of_delimitations(store: Store) -> None:
     assert store.dirty == [("nexus", 0), ("sbsys", 0)]
 
 
+def test_clearing_delimitations_is_a_version_of_its_own_and_shows_what_was_left_out(store: Store) -> None:
+    def clear(by: Putter = ONBOARDING) -> dict[str, Any]:
+        return store.does(lambda connection: reference.clear_delimitations(connection, AARHUS, by))
+
+    assert clear() == {"authority": AARHUS, "version": None, "changed": False}
+    choice = Delimitation(authority=AARHUS, kle=["15.*"], from_date=date(2021, 1, 1))
+    store.does(lambda connection: reference.put_delimitations(connection, [choice], ONBOARDING))
+    store.entries("sbsys")
+    with pytest.raises(NotYoursError):
+        clear(OPERATOR)
+    assert [clear()["version"], clear()] == [2, {"authority": AARHUS, "version": 2, "changed": False}]
+    assert store.rows("SELECT version, jsonb_array_length(body) FROM delimitation ORDER BY version") == [(1, 1), (2, 0)]
+    assert store.dirty == [("sbsys", 1)]
+    with database.connect(store.dsn, "test") as connection:
+        assert facts.load(connection).delimitations == {AARHUS: ()}
+
+
+def test_a_change_waits_for_the_batches_before_it_and_for_none_after_it(store: Store) -> None:
+    with (
+        database.connect(store.dsn, "test") as before,
+        database.connect(store.dsn, "test") as after,
+        database.connect(store.dsn, "test") as watch,
+        ThreadPoolExecutor() as threads,
+    ):
+        with before.transaction():
+            assert before.execute(query("hold_revision")).fetchone() == (1,)
+            changed = threads.submit(store.put, SENDER)
+            until_waiting(watch, 1)
+            late = threads.submit(held_at, after)
+            until_waiting(watch, 2)
+            assert not changed.done()
+        # Had the later batch gone in front, it would have seen the revision that the change was to replace.
+        assert late.result() == 2
+        assert changed.result()[0]["changed"]
+
+
+def held_at(connection: psycopg.Connection[Any]) -> int:
+    with connection.transaction():
+        ((revision,),) = connection.execute(query("hold_revision")).fetchall()
+        return int(revision)
+
+
+def until_waiting(connection: psycopg.Connection[Any], number: int) -> None:
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    for _ in range(50_000):
+        if connection.execute(waiting).fetchone() == (number,):
+            return
+    raise AssertionError(f"never were {number} waiting")
+
+
 def test_authorities_are_added_and_replaced(store: Store) -> None:
     def put(name: str) -> list[dict[str, Any]]:
         kommune = [Authority(cvr=AARHUS, name=name)]
@@ -306,6 +358,9 @@ class Client:
     def put(self, path: str, **content: Any) -> httpx.Response:
         return self.runner.run(self.http.put(path, **content))
 
+    def delete(self, path: str) -> httpx.Response:
+        return self.runner.run(self.http.delete(path))
+
     def post(self, path: str, **content: Any) -> httpx.Response:
         return self.runner.run(self.http.post(path, **content))
 
@@ -344,6 +399,9 @@ def test_over_http_everything_is_put_and_got(store: Store) -> None:
         choice = {"authority": AARHUS, "kle": ["27.*"], "from_date": "2021-01-01"}
         assert client.put("/v1/delimitations", json=choice).json()[0]["version"] == 1
         assert client.get("/v1/delimitations").json() == [choice | {"active_only": False}]
+        cleared = client.delete(f"/v1/delimitations/{AARHUS}").json()
+        assert cleared == {"authority": AARHUS, "version": 2, "changed": True}
+        assert client.get("/v1/delimitations").json() == []
 
 
 def test_over_http_what_is_refused_says_why_by_its_code(store: Store) -> None:
@@ -355,6 +413,8 @@ def test_over_http_what_is_refused_says_why_by_its_code(store: Store) -> None:
             client.put("/v1/kle/editions/2024-01-01", content=b"x", headers={"Content-Type": "text/csv"}),
             client.put("/v1/kle/editions/2024-01-01", content=b"x", headers={"Content-Type": "text/plain"}),
             client.get("/v1/kle/99.99.99"),
+            client.delete(f"/v1/delimitations/{UDK}"),
+            client.delete("/v1/delimitations/aarhus"),
         ]
     codes = [(answer.status_code, answer.json()["code"]) for answer in answers]
     assert codes == [
@@ -364,6 +424,8 @@ def test_over_http_what_is_refused_says_why_by_its_code(store: Store) -> None:
         (422, "invalid_request"),
         (415, "unsupported_media_type"),
         (404, "not_found"),
+        (403, "forbidden"),
+        (422, "invalid_request"),
     ]
     assert "line 1" in answers[3].json()["detail"]
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import date
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -14,10 +16,10 @@ from broker.domain.agreement import AgreementState, Authority, Facts
 from broker.domain.case import State
 from broker.domain.entry import Entry, entry_of
 from broker.domain.identity import EntryKey
-from broker.domain.kle import Edition, KleBook
+from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.policy import POLICY, Permit, Query, Reader, Reason, Role, Scope, decide
 from broker.overviews.cursor import BrokenCursorError
-from broker.overviews.grants import grants, roles
+from broker.overviews.grants import grants, principals, roles
 from broker.overviews.search import NotLoggedError, Refused
 from broker.store import database
 from broker.store import search as index_store
@@ -25,23 +27,26 @@ from tests.integration.searching import AT, Index, listed, opened, state_like
 from tests.unit.worlds import (
     CITIZENS,
     COMPANIES,
+    DAY,
     NUMBERS,
     ON,
     PATTERNS,
+    SYSTEMS,
     USER_KEYS,
     an_entry,
     entries,
     facts,
-    reader_agreement,
+    open_facts,
     reader_of,
     readers,
+    sender_agreement,
 )
 
 AARHUS = "55133018"
 CITIZEN = CITIZENS[0].removeprefix("CPR:")
 EVERYTHING = Scope.of(AARHUS, ("N*",), {"N*": 4})
-FACTS = Facts(
-    readers={(AARHUS, "sapa"): (reader_agreement(AARHUS, "*", "N*", 4, AgreementState.FULL),)},
+FACTS = replace(
+    open_facts(AARHUS),
     authorities={AARHUS: Authority(AARHUS, "Eksempel Kommune")},
     kle=KleBook((Edition(ON, {"27.36.04": "Hjemmehjælp"}),)),
 )
@@ -87,7 +92,7 @@ ASKED = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases=st.lists(entries(), max_size=8), reader=readers(), said=facts(), asked=ASKED, limit=st.integers(1, 4))
-def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(  # noqa: PLR0917 - what a law is about
+def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(
     index: Index, cases: list[Entry], reader: Reader, said: Facts, asked: Asked, limit: int
 ) -> None:
     states = [state_like(case, number) for number, case in enumerate(cases)]
@@ -104,11 +109,10 @@ def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(  # no
     assert all(page.entries or page.next_cursor is None for page in pages)
     assert len(index.logged()) == len(pages)
 
-    # The index narrows by exactly what the policy tests, but for the list of who may: that stands in the document.
-    without_profile = [
-        entry.key for entry in found if isinstance(decide(replace(entry, principals=None), query, said, ON), Permit)
-    ]
-    assert candidates(index, query, said, asked) == without_profile
+    # The index narrows by exactly what the policy tests, but for what municipalities leave out.
+    all_wanted = replace(said, delimitations={})
+    narrowed = [entry.key for entry in found if isinstance(decide(entry, query, all_wanted, ON), Permit)]
+    assert candidates(index, query, said, asked) == narrowed
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -132,6 +136,46 @@ def test_the_index_takes_the_level_of_the_longest_pattern(
     assert found == covered
 
 
+RESTRICTED = AgreementState.RESTRICTED
+
+
+def test_the_index_takes_what_the_senders_agreement_covers_and_the_security_profile_lets_through(index: Index) -> None:
+    primary, second = (("PRIMARY", citizen) for citizen in CITIZENS)
+    each = product(
+        NUMBERS,
+        SYSTEMS,
+        (DAY - 1, DAY),
+        ((primary,), (second, primary), (second, ("SECONDARY", CITIZENS[0]))),
+        (None, frozenset({"principal-1"}), frozenset({"principal-2"})),
+    )
+    states = [
+        state_like(
+            an_entry(
+                AARHUS, kle, 2, system, created_at=at, parties=parties, principals=principals, user_key=USER_KEYS[0]
+            ),
+            number,
+        )
+        for number, (kle, system, at, parties, principals) in enumerate(each)
+    ]
+    index.put(states)
+    query = Query("sapa", replace(OF_ALL.reader, principals=frozenset({"principal-1"})))
+    for agreement in (
+        sender_agreement(AARHUS),
+        sender_agreement(AARHUS, from_date=date(1970, 1, 2)),
+        sender_agreement(AARHUS, kle=Patterns.of(("27.36.*", "15.*"))),
+        sender_agreement(AARHUS, sensitivity=1),
+        sender_agreement(AARHUS, state=AgreementState.SUSPENDED),
+        sender_agreement(AARHUS, state=RESTRICTED, restricted_citizens=frozenset({CITIZEN})),
+        sender_agreement(
+            AARHUS, state=RESTRICTED, kle=Patterns.of(("27.36.*",)), restricted_kle=Patterns.of(("27.*",))
+        ),
+    ):
+        said = replace(FACTS, senders={(AARHUS, "sbsys"): agreement})
+        permitted = [e.key for e in in_order(states) if isinstance(decide(e, query, said, ON), Permit)]
+        assert bool(permitted) is (agreement.state is not AgreementState.SUSPENDED and agreement.sensitivity > 1)
+        assert candidates(index, query, said, Asked({}, frozenset(), user_key=USER_KEYS[0])) == permitted
+
+
 def in_order(states: list[tuple[EntryKey, State]]) -> list[Entry]:
     derived = [entry_of(key, state) for key, state in states]
     return sorted(derived, key=lambda entry: (-(entry.created_at or 0), entry.key))
@@ -143,7 +187,9 @@ def key_of(shown: dict[str, Any]) -> EntryKey:
 
 def candidates(index: Index, query: Query, said: Facts, asked: Asked) -> list[EntryKey]:
     row = POLICY[query.overview]
-    looked_for = index_store.Asked(tuple(asked.references), roles(row, query), asked.user_key, None)
+    looked_for = index_store.Asked(
+        tuple(asked.references), roles(row, query), asked.user_key, None, principals(row, query)
+    )
 
     async def collect() -> list[EntryKey]:
         async with index.pool.connection() as connection, connection.transaction():

@@ -1,5 +1,8 @@
 """An entry is the same whatever the order and however often its events come."""
 
+from random import Random
+from typing import Any, cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +14,9 @@ STATES_OF_ONE_CASE = st.lists(events(), max_size=8).map(lambda listed: [stated(e
 
 
 @given(STATES_OF_ONE_CASE, st.randoms(use_true_random=False))
-def test_any_order_and_any_duplication_give_the_same_entry(said: list[State], random: st.DataObject) -> None:
+def test_any_order_and_any_duplication_give_the_same_entry(said: list[State], chance: Random) -> None:
     shuffled = said + said[: len(said) // 2]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    chance.shuffle(shuffled)
     assert merge_all(shuffled) == merge_all(said)
 
 
@@ -44,8 +47,8 @@ def test_the_table_gives_back_the_state_that_was_put(said: list[State]) -> None:
     assert load(dump(state)) == state
 
 
-def event(registered_at: int, **more: object) -> CaseEvent:
-    return {  # type: ignore[typeddict-item]
+def event(registered_at: int, **more: Any) -> CaseEvent:
+    said = {
         "event_id": more.pop("event_id", "a3bb189e-8bf9-3888-9912-ace4e6543002"),
         "system": "sbsys",
         "authority": "55133018",
@@ -54,6 +57,7 @@ def event(registered_at: int, **more: object) -> CaseEvent:
         "change": "REGISTERED",
         **more,
     }
+    return cast("CaseEvent", said)
 
 
 def actors(*names: str, complete: bool) -> dict[str, object]:

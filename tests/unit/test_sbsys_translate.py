@@ -14,8 +14,8 @@ from broker.domain.case import CaseEvent
 from broker.domain.identity import has_cpr, vendor_event_id
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.esdh.sbsys.payloads import micros
 from connectors.esdh.sbsys.translate import split, translate
+from connectors.times import micros
 
 AUTHORITY = "55133018"
 CITIZEN = "010145-5001"

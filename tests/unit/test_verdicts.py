@@ -14,6 +14,7 @@ from broker.domain.outcome import Code, Rejected
 from broker.intake.budget import Budget, Exhausted
 from broker.intake.canonical import to_json
 from broker.intake.connector import Connector, Source
+from broker.intake.forms import Item
 from broker.intake.verdicts import Accepted, Sender, canonical_offers, judge_all, kept_bytes, offers_of, removal_of
 from broker.stream.framing import encode
 from tests.strategies import AUTHORITY, KLE, events
@@ -30,7 +31,7 @@ FACTS = Facts(
 
 
 def verdict(raw: object, facts: Facts = FACTS, sender: Sender = SENDER) -> Any:
-    (judged,) = judge_all(canonical_offers([raw]), sender, facts, AT)
+    (judged,) = judge_all(canonical_offers([Item(raw)]), sender, facts, AT)
     return judged.verdict
 
 

@@ -6,14 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from broker.domain.agreement import AgreementState, Facts, ReaderAgreement
+from broker.domain.agreement import AgreementState, Delimitation, Facts, ReaderAgreement, SenderAgreement
 from broker.domain.entry import Entry
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Patterns
 from broker.domain.policy import Deny, Permit, Query, Reader, Role, Scope, decide
 
 ON = date(2025, 6, 1)
+EPOCH = date(1970, 1, 1)
+DAY = 86_400_000_000
 AUTHORITIES = ("55133018", "29189420")
+SYSTEMS = ("nexus", "sbsys")
 NUMBERS = ("27.36.04", "27.36.08", "27.35.04", "15.20.01")
 PATTERNS = ("N*", "27.*", "27.3*", "27.36.*", "27.36.0*", "27.36.04", "15.*")
 CLIENTS = ("fordel", "andet")
@@ -60,7 +63,7 @@ def reader_of(scopes: tuple[Scope, ...], client_scopes: tuple[Scope, ...] | None
     return Reader("employee-1", "Ea Eksempel", Role.EMPLOYEE, CLIENTS[0], scopes, client_scopes)
 
 
-def reader_agreement(  # noqa: PLR0917 - an example reads as one line
+def reader_agreement(
     authority: str,
     client: str,
     pattern: str,
@@ -74,9 +77,23 @@ def reader_agreement(  # noqa: PLR0917 - an example reads as one line
     return ReaderAgreement(authority, "sapa", client, state, kle, sensitivity, from_date, to_date)
 
 
-def an_entry(authority: str, kle: str | None, sensitivity: int, **more: Any) -> Entry:
+def sender_agreement(authority: str, **more: Any) -> SenderAgreement:
+    """Everything, unless said otherwise."""
+    everything = SenderAgreement(authority, "sbsys", 1, AgreementState.FULL, Patterns.of(("N*",)), 4, EPOCH)
+    return replace(everything, **more)
+
+
+def open_facts(authority: str) -> Facts:
+    """All of one authority's cases come in and may be read in the overview."""
+    return Facts(
+        senders={(authority, "sbsys"): sender_agreement(authority)},
+        readers={(authority, "sapa"): (reader_agreement(authority, "*", "N*", 4, AgreementState.FULL),)},
+    )
+
+
+def an_entry(authority: str, kle: str | None, sensitivity: int, system: str = "sbsys", **more: Any) -> Entry:
     """A complete case without a security profile, unless said otherwise."""
-    key = EntryKey(authority, "sbsys", "00000000-0000-4000-8000-000000000001")
+    key = EntryKey(authority, system, "00000000-0000-4000-8000-000000000001")
     plain: dict[str, Any] = {
         "complete": True,
         "parties": (),
@@ -127,19 +144,20 @@ def entries() -> st.SearchStrategy[Entry]:
         st.sampled_from(AUTHORITIES),
         st.sampled_from((*NUMBERS, *NUMBERS, None)),
         st.integers(1, 4),
+        st.sampled_from(SYSTEMS),
         complete=st.sampled_from((*[True] * 7, False)),
         parties=st.lists(party, max_size=3, unique=True).map(
             lambda listed: tuple(sorted(listed, key=lambda one: one[0] != "PRIMARY"))
         ),
         principals=st.none() | st.frozensets(st.sampled_from(PRINCIPALS), min_size=1),
         user_key=st.sampled_from(USER_KEYS),
-        created_at=st.integers(0, 2),
-        state=st.sampled_from(("OPSTAAET", "OPLYST")),
+        created_at=st.sampled_from((0, 1, DAY - 1, DAY, 2 * DAY)),
+        state=st.sampled_from(("OPSTAAET", "OPLYST", "AFSLUTTET")),
     )
 
 
 def facts() -> st.SearchStrategy[Facts]:
-    """Reader agreements, most of them in force."""
+    """Agreements, most of them in force, and what municipalities leave out."""
     agreement = st.builds(
         reader_agreement,
         st.sampled_from(AUTHORITIES),
@@ -152,15 +170,50 @@ def facts() -> st.SearchStrategy[Facts]:
     )
     few = st.lists(agreement, max_size=4)
     everything = [reader_agreement(authority, "*", "N*", 4, AgreementState.FULL) for authority in AUTHORITIES]
-    return (few | few.map(lambda listed: [*listed, *everything])).map(_facts)
+    readers = few | few.map(lambda listed: [*listed, *everything])
+    every_sender = st.tuples(*(senders(authority, system) for authority in AUTHORITIES for system in SYSTEMS))
+    return st.builds(_facts, readers, every_sender, delimitations())
 
 
-def _facts(agreements: list[ReaderAgreement]) -> Facts:
+def senders(authority: str, system: str) -> st.SearchStrategy[SenderAgreement | None]:
+    """None, any, or (half the time) one that takes everything."""
+    patterns = st.lists(st.sampled_from(PATTERNS), max_size=2).map(Patterns.of)
+    numbers = [citizen.removeprefix("CPR:") for citizen in CITIZENS]
+    some = st.builds(
+        sender_agreement,
+        st.just(authority),
+        system=st.just(system),
+        state=st.sampled_from((*[AgreementState.RESTRICTED] * 2, AgreementState.FULL, AgreementState.SUSPENDED)),
+        kle=patterns,
+        sensitivity=st.integers(1, 4),
+        from_date=st.sampled_from((EPOCH, date(1970, 1, 2))),
+        restricted_kle=patterns,
+        restricted_citizens=st.frozensets(st.sampled_from(numbers), max_size=1),
+    )
+    return st.sampled_from((True, False)).flatmap(
+        lambda plain: st.just(sender_agreement(authority, system=system)) if plain else st.none() | some
+    )
+
+
+def delimitations() -> st.SearchStrategy[dict[str, tuple[Delimitation, ...]]]:
+    """Few have any."""
+    patterns = st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2).map(Patterns.of)
+    choice = st.builds(Delimitation, patterns, st.sampled_from((EPOCH, date(1970, 1, 2))), st.booleans())
+    choices = st.dictionaries(st.sampled_from(AUTHORITIES), st.lists(choice, max_size=2).map(tuple), max_size=1)
+    return st.just({}) | choices
+
+
+def _facts(
+    agreements: list[ReaderAgreement],
+    senders: tuple[SenderAgreement | None, ...],
+    delimitations: dict[str, tuple[Delimitation, ...]],
+) -> Facts:
     by_key: dict[tuple[str, str], tuple[ReaderAgreement, ...]] = {}
     for agreement in agreements:
         key = (agreement.authority, agreement.overview)
         by_key[key] = (*by_key.get(key, ()), agreement)
-    return Facts(readers=by_key)
+    taken = {(sender.authority, sender.system): sender for sender in senders if sender is not None}
+    return Facts(senders=taken, readers=by_key, delimitations=delimitations)
 
 
 def worlds() -> st.SearchStrategy[World]:

@@ -12,6 +12,7 @@ CREATE TABLE entry (
     sensitivity   smallint NOT NULL,
     primary_party text COLLATE "C",
     parties       text[] COLLATE "C",
+    principals    text[] COLLATE "C",
     user_key      text COLLATE "C",
     created_at    bigint,
     received_at   timestamptz NOT NULL,
@@ -23,6 +24,7 @@ COMMENT ON COLUMN entry.newest IS 'stamp of the newest registration; sorts as by
 COMMENT ON COLUMN entry.shape IS 'one bit per group that is there; 512: several registrations; 1024: items or a removal lie over the groups';
 COMMENT ON COLUMN entry.primary_party IS 'ID_TYPE:id of the first primary party';
 COMMENT ON COLUMN entry.parties IS 'ROLE|ID_TYPE:id of every other party';
+COMMENT ON COLUMN entry.principals IS 'who alone may see it, by its security profile; NULL: it has none';
 COMMENT ON COLUMN entry.document IS 'the whole state with the stamp of each group: what is derived can be derived again';
 CREATE INDEX entry_primary_party ON entry (primary_party) WHERE primary_party IS NOT NULL;
 CREATE INDEX entry_parties ON entry USING gin (parties) WHERE parties IS NOT NULL;
@@ -38,7 +40,7 @@ CREATE TABLE dirty (
     since     timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (shard, authority, system, case_id)
 );
-COMMENT ON TABLE dirty IS 'entries whose publication may be out of date; a row goes only where the revision is the one evaluated';
+COMMENT ON TABLE dirty IS 'entries whose publication may be out of date; a row goes only if it is still the version that was evaluated';
 COMMENT ON COLUMN dirty.lane IS '0: purge, goes first; 1: the rest';
 CREATE INDEX dirty_purge ON dirty (shard) WHERE lane = 0;
 
@@ -61,6 +63,7 @@ CREATE TABLE outcome (
     at           timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (topic, partition, first_offset)
 );
+CREATE INDEX outcome_at ON outcome USING brin (at);
 COMMENT ON COLUMN outcome.verdicts IS 'one byte for each offset from first_offset on';
 
 CREATE TABLE rejection (
@@ -82,6 +85,7 @@ CREATE TABLE rejection (
     published_at timestamptz
 );
 COMMENT ON COLUMN rejection.payload IS 'the event as it came; only where an agreement covers it; 30 days';
+CREATE INDEX rejection_with_bytes ON rejection (at) WHERE payload IS NOT NULL;
 CREATE INDEX rejection_unpublished ON rejection (at) WHERE published_at IS NULL;
 CREATE INDEX rejection_place ON rejection (topic, partition, log_offset) WHERE log_offset IS NOT NULL;
 CREATE INDEX rejection_of_sender ON rejection (authority, system, at);

@@ -11,6 +11,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     sensitivity   smallint NOT NULL,
     primary_party text,
     parties       text[],
+    principals    text[],
     user_key      text,
     created_at    bigint,
     received_at   timestamptz NOT NULL,

@@ -1,9 +1,11 @@
--- What has been kept as long as was promised: rejected bytes and receipts 30 days, outcomes as long as the log.
+-- What has been kept as long as was promised: rejected bytes, receipts and first answers 30 days, outcomes as long as the log.
 WITH forgotten AS (
     UPDATE rejection SET payload = NULL
     WHERE payload IS NOT NULL AND at < clock_timestamp() - interval '30 days' RETURNING 1
 ), receipts AS (
     DELETE FROM receipt WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
+), answers AS (
+    DELETE FROM idempotency WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
 ), outcomes AS (
     DELETE FROM outcome WHERE at < clock_timestamp() - interval '35 days' RETURNING 1
 )

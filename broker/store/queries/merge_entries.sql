@@ -4,11 +4,11 @@
 -- shape: bits 0-8 the groups, 512 several registrations, 1024 items or a removal lie over the groups.
 WITH merged AS (
     INSERT INTO entry AS e (
-        authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, user_key,
-        created_at, received_at, document
+        authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, principals,
+        user_key, created_at, received_at, document
     )
-    SELECT authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, user_key,
-           created_at, received_at, document
+    SELECT authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, principals,
+           user_key, created_at, received_at, document
     FROM incoming
     ORDER BY authority, system, case_id
     ON CONFLICT (authority, system, case_id) DO UPDATE SET
@@ -20,6 +20,7 @@ WITH merged AS (
         sensitivity = excluded.sensitivity,
         primary_party = excluded.primary_party,
         parties = excluded.parties,
+        principals = excluded.principals,
         user_key = excluded.user_key,
         created_at = excluded.created_at,
         received_at = excluded.received_at,

@@ -9,6 +9,7 @@ WITH replaced AS (
         sensitivity = r.sensitivity,
         primary_party = r.primary_party,
         parties = r.parties,
+        principals = r.principals,
         user_key = r.user_key,
         created_at = r.created_at,
         received_at = r.received_at,

@@ -1,8 +1,9 @@
 -- Complete entries of a citizen, a party or a user key that every kind of grant covers, newest case first, after a position.
 WITH allowed AS MATERIALIZED (
-    SELECT kind, authority, kle, prefixes, levels
-    FROM jsonb_to_recordset(%(grants)s::jsonb)
-        AS granted(kind text, authority text, kle text[], prefixes text[], levels smallint[])
+    SELECT kind, authority, kle, prefixes, levels, system, since, citizens
+    FROM jsonb_to_recordset(%(grants)s::jsonb) AS granted(
+        kind text, authority text, kle text[], prefixes text[], levels smallint[],
+        system text, since bigint, citizens text[])
 ), candidate AS (
     SELECT authority, system, case_id FROM entry WHERE primary_party = ANY(%(primary_parties)s::text[])
     UNION
@@ -19,11 +20,18 @@ WHERE e.complete
        OR e.created_at < %(after_created)s
        OR e.created_at = %(after_created)s
           AND (e.authority, e.system, e.case_id) > (%(after_authority)s, %(after_system)s, %(after_case)s::uuid))
+  AND (%(principals)s::text[] IS NULL OR e.principals IS NULL OR e.principals && %(principals)s::text[])
   AND (
     -- A grant is taken as a whole; in it the longest prefix that covers the number gives the level.
     SELECT count(DISTINCT allowed.kind)
     FROM allowed
     WHERE allowed.authority = e.authority
+      AND (allowed.system IS NULL OR allowed.system = e.system)
+      AND (allowed.since IS NULL OR allowed.since <= e.created_at)
+      AND (allowed.citizens IS NULL
+           OR e.primary_party = ANY(allowed.citizens)
+           -- A case with several primary parties has the others of them in the list.
+           OR e.parties && ARRAY(SELECT 'PRIMARY|' || citizen FROM unnest(allowed.citizens) AS citizen))
       AND EXISTS (SELECT FROM unnest(allowed.kle) AS covering WHERE starts_with(e.kle, covering))
       AND e.sensitivity <= coalesce((
           SELECT level

@@ -14,9 +14,9 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from connectors.esdh.sbsys.payloads import micros
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
+from connectors.times import micros
 
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401

@@ -1,19 +1,15 @@
 """Whom an SBSYS case is about, and who else is on it. Pure."""
 
-import hashlib
-import re
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from broker.domain.case import ItemGroup
-from broker.domain.identity import is_cpr, is_cvr
+from broker.domain.identity import is_cvr
 from broker.domain.outcome import Code, Rejected
 from connectors.esdh.sbsys import mapping
-from connectors.esdh.sbsys.flaws import pointer
 from connectors.esdh.sbsys.payloads import Part, Sag
-
-# A replacement number begins with a date and ends with at least one letter: no CPR number, and kept apart from them.
-_ECPR: Final = re.compile(r"[0-9]{6}(?=[0-9A-Z]*[A-Z])[0-9A-Z]{4}")
+from connectors.flaws import pointer
+from connectors.person import bare, id_type, item_id
 
 
 class Named(NamedTuple):
@@ -32,14 +28,14 @@ def parties(case: Sag) -> ItemGroup | Rejected:
     if case.PrimaryPart is not None and case.PrimaryPart.PartType not in mapping.PART_TYPES:
         return Rejected(Code.PARTY_UNKNOWN_TYPE, "/PrimaryPart/PartType", "Person or Firma")
     for named in _named(case):
-        number = re.sub(r"[\s-]", "", named.number).upper()
+        number = bare(named.number)
         if number in mapping.NOBODY:
             continue
-        id_type = _id_type(named.kind, number)
-        if id_type is None:
+        kind = _kind(named.kind, number)
+        if kind is None:
             return Rejected(Code.PARTY_MALFORMED, named.where, f"not of the form of {named.kind}")
-        if (id_type, number) not in found:
-            found[id_type, number] = _party(case, named, id_type, number)
+        if (kind, number) not in found:
+            found[kind, number] = _party(case, named, kind, number)
     return {"complete": True, "items": list(found.values())}
 
 
@@ -65,21 +61,17 @@ def _primary(case: Sag, part: Part) -> Named:
     return Named("PRIMARY", kind, part.CVRnummer or listed or "", part.Navn, "/PrimaryPart/CVRnummer")
 
 
-def _id_type(kind: str, number: str) -> str | None:
-    if kind == "CVR":
+def _kind(expected: str, number: str) -> str | None:
+    if expected == "CVR":
         return "CVR" if is_cvr(number) else None
-    if is_cpr(number):
-        return "CPR"
-    return "ECPR" if _ECPR.fullmatch(number) else None
+    return id_type(number)
 
 
-def _party(case: Sag, named: Named, id_type: str, number: str) -> dict[str, Any]:
-    """The item id is a digest behind a letter: stable for this part of this case, and never reads as a CPR number."""
-    local = f"{case.SagIdentity.lower()}|{named.role}|{id_type}|{number}"
+def _party(case: Sag, named: Named, kind: str, number: str) -> dict[str, Any]:
     return {
-        "item_id": f"p{hashlib.sha256(local.encode()).hexdigest()[:31]}",
+        "item_id": item_id(case.SagIdentity.lower(), named.role, kind, number),
         "role": named.role,
-        "id_type": id_type,
+        "id_type": kind,
         "id": number,
         "name": named.name,
     }

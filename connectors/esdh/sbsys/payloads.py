@@ -4,49 +4,10 @@ What is not named here is dropped at the door: parents' numbers, addresses, birt
 become values in this process.
 """
 
-from datetime import datetime, timedelta
-from typing import Annotated, Final
-from zoneinfo import ZoneInfo
+from pydantic import AliasChoices, Field
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
-
-COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
-_MICROSECOND: Final = timedelta(microseconds=1)
-_DAY_ONLY: Final = len("2024-03-18")
-
-
-def micros(value: object) -> int:
-    """Microseconds since 1970, UTC, of a text in ISO 8601; without a zone it is Danish time.
-
-    In the hour that comes twice the first is meant; nothing in the payload tells which, and a guess must be stable.
-    Raises ValueError, never with the text in it.
-    """
-    if not isinstance(value, str) or len(value) <= _DAY_ONLY:
-        raise ValueError("a date and time in ISO 8601")
-    try:
-        moment = datetime.fromisoformat(value)
-        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=COPENHAGEN, fold=0)
-        return (aware - _EPOCH) // _MICROSECOND
-    except (ValueError, OverflowError):
-        raise ValueError("a date and time in ISO 8601") from None
-
-
-def micros_or_none(value: object) -> int | None:
-    """As `micros`; the year 1 is how .NET says "never"."""
-    if value is None or (isinstance(value, str) and value.startswith("0001-01-01")):
-        return None
-    return micros(value)
-
-
-Time = Annotated[int, BeforeValidator(micros)]
-MaybeTime = Annotated[int | None, BeforeValidator(micros_or_none)]
-
-
-class Payload(BaseModel):
-    """Unknown fields are ignored: the vendor adds some with every release."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+from connectors.payload import Payload
+from connectors.times import MaybeTime, Time
 
 
 class Emne(Payload):

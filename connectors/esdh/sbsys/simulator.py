@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 
-from connectors.esdh.sbsys.payloads import micros
+from connectors.times import micros
 
 _QUERY_FIELDS: Final = ("Id", "SagIdentity", "Nummer", "SagsTitel", "SenestAendret")
 

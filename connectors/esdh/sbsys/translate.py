@@ -3,51 +3,44 @@
 Details of a rejection name what was expected, never what was sent.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 
-from broker.domain.case import STATES, CaseEvent, ItemGroup
+from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import has_cpr, is_uuid, vendor_event_id, without_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.esdh.sbsys import flaws, mapping
+from connectors.configuration import state_of, table
+from connectors.esdh.sbsys import mapping
 from connectors.esdh.sbsys.parties import parties
 from connectors.esdh.sbsys.payloads import Sag, Sagsbehandler, SlettetSag
+from connectors.flaws import rejection
+from connectors.payload import digest_of, parsed
 
-_BOM: Final = b"\xef\xbb\xbf"
+_PARTIES: Final = frozenset({"PrimaryPart", "Personer", "Firmaer"})
 # Seen in a real case: the first status is some milliseconds older than the case itself. Microseconds.
 _STORED_AFTER_ITS_STATUS: Final = 60_000_000
 
 
 def split(body: bytes) -> Sequence[object] | Rejected:
     """One case, or a list of them. Of a doubled key the last stands; depth is bounded by the parser."""
-    try:
-        parsed = orjson.loads(body.removeprefix(_BOM))
-    except orjson.JSONDecodeError:
-        return Rejected(Code.MALFORMED_PAYLOAD, "", "not well-formed JSON in UTF-8")
-    if isinstance(parsed, dict):
-        return [parsed]
-    return (
-        parsed
-        if isinstance(parsed, list)
-        else Rejected(Code.MALFORMED_PAYLOAD, "", "neither a case nor a list of cases")
-    )
+    found = parsed(body)
+    if isinstance(found, dict):
+        return [found]
+    if isinstance(found, list | Rejected):
+        return found
+    return Rejected(Code.MALFORMED_PAYLOAD, "", "neither a case nor a list of cases")
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event."""
     if not isinstance(payload, dict):
         return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    try:
-        canonical = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        # No parser that we use yields such a value: half a surrogate pair, a number of thousands of digits.
-        return Rejected(Code.MALFORMED_PAYLOAD, "", "not JSON, or nested too deep")
-    digest = hashlib.sha256(canonical).hexdigest()
+    digest = digest_of(payload)
+    if isinstance(digest, Rejected):
+        return digest
     removed = payload.get("Slettet") is True or payload.get("SlettetTidspunkt") is not None
     try:
         event = (
@@ -56,7 +49,7 @@ def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected
             else _registration(Sag.model_validate(payload), source, digest)
         )
     except ValidationError as error:
-        return flaws.rejection(error)
+        return rejection(error, _PARTIES)
     return event if isinstance(event, Rejected) else [event]
 
 
@@ -137,7 +130,7 @@ def _classification(case: Sag) -> dict[str, Any]:
 
 def _progress(case: Sag, created: int, config: Mapping[str, Any]) -> ItemGroup | Rejected:
     """The payload knows the state of today only; OPSTAAET is known from when the case arose."""
-    state = _state(case.SagsStatus.Navn, config)
+    state = state_of(case.SagsStatus.Navn, config, mapping.STATES)
     if state is None:
         return Rejected(
             Code.STATE_UNKNOWN, "/SagsStatus/Navn", "no mapping of this status; put it in the configuration"
@@ -158,14 +151,6 @@ def _progress(case: Sag, created: int, config: Mapping[str, Any]) -> ItemGroup |
     )
 
 
-def _state(name: str, config: Mapping[str, Any]) -> str | None:
-    word = name.strip().lower()
-    own = _table(config, "states")
-    # A configuration is written by people: their capitals are not held against them.
-    state = next((to for key, to in own.items() if str(key).strip().lower() == word), None) or mapping.STATES.get(word)
-    return state if isinstance(state, str) and state in STATES else None
-
-
 def _sensitivity(case: Sag, config: Mapping[str, Any]) -> str | None:
     """None is said aloud: an older, lower level must not outlive it."""
     if case.ErBeskyttet:
@@ -175,7 +160,7 @@ def _sensitivity(case: Sag, config: Mapping[str, Any]) -> str | None:
 
 
 def _security_profile(case: Sag, config: Mapping[str, Any]) -> ItemGroup | Rejected | None:
-    sets = _table(config, "security_sets")
+    sets = table(config, "security_sets")
     if not sets:
         return None
     if case.SecuritySetId is None:
@@ -223,11 +208,6 @@ def _journal(case: Sag) -> ItemGroup | None:
     }
     both = case.Dokumenter is not None and case.JournalArkNoter is not None
     return {"complete": both, "items": list(items.values())}
-
-
-def _table(config: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
-    table = config.get(name)
-    return table if isinstance(table, Mapping) else {}
 
 
 def _complete(items: Any) -> ItemGroup:

@@ -6,25 +6,31 @@ from pydantic import ValidationError
 
 from broker.domain.outcome import Code, Rejected
 
-_PARTIES: Final = frozenset({"PrimaryPart", "Personer", "Firmaer"})
 # The beginning of pydantic's error type -> what was expected. Its own messages can quote the value.
 _EXPECTED: Final = (
     ("string", "a text"),
     ("int", "a whole number"),
     ("bool", "true or false"),
+    ("zoned", "a date and time in ISO 8601 with its zone"),
+    ("day", "a day, or a date and time, in ISO 8601"),
     ("value_error", "a date and time in ISO 8601"),
     ("model", "an object"),
     ("tuple", "a list"),
 )
 
 
-def rejection(error: ValidationError) -> Rejected:
-    """The first flaw; a field that is null where one is needed counts as missing."""
+def rejection(error: ValidationError, parties: frozenset[str] = frozenset(), at: str = "") -> Rejected:
+    """The first flaw; a field that is null where one is needed counts as missing.
+
+    Args:
+        parties: the outermost fields that say who the case is about.
+        at: the pointer of what was validated.
+    """
     flaw = error.errors(include_url=False, include_context=False)[0]
-    where = pointer(*flaw["loc"])
+    where = at + pointer(*flaw["loc"])
     if flaw["type"] == "missing" or (flaw["input"] is None and flaw["loc"]):
         return Rejected(Code.MANDATORY_MISSING, where, "the field is missing")
-    code = Code.PARTY_MALFORMED if _PARTIES.intersection(flaw["loc"][:1]) else Code.SCHEMA_VIOLATION
+    code = Code.PARTY_MALFORMED if parties.intersection(map(str, flaw["loc"][:1])) else Code.SCHEMA_VIOLATION
     return Rejected(
         code, where, next((said for kind, said in _EXPECTED if flaw["type"].startswith(kind)), "another form")
     )

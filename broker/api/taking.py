@@ -1,0 +1,138 @@
+"""What becomes of one request's events: read, judged, handed to Kafka, receipted, and answered once for each key."""
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, assert_never
+
+import psycopg
+import psycopg_pool
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from broker import metrics
+from broker.api import bodies
+from broker.api.core import Core
+from broker.api.problems import Problem
+from broker.domain.case import CaseEvent, key_of
+from broker.intake.producer import Message
+from broker.intake.receipts import Receipt, receipt_of
+from broker.intake.verdicts import Accepted, Judged, Offer, Sender, judge_all, leaves_index, removal_of
+from broker.security import Token
+from broker.store import idempotency, receipts
+from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
+from broker.stream.framing import encode
+
+LONGEST_KEY: Final = 255
+_JSON: Final = "application/json"
+
+Offers = Callable[[bytes], Iterable[Offer]]
+
+
+async def take_in(
+    request: Request, core: Core, token: Token, sender: Sender, offers: Offers, key: str | None
+) -> Response:
+    """Judge and send the events of a request, and answer; a repeated one gets the first answer. Raises Problem."""
+    with core.budget.share() as share:
+        body = await bodies.read(request, share)
+        if key is None:
+            return _response(await _answered(core, token, sender, lambda: offers(body), None))
+        wish = Claim(sender.system, token.subject, _key(key), _fingerprint(request, body), uuid.uuid4())
+        async with core.pool.connection() as connection:
+            found = await idempotency.claim(connection, wish)
+        match found:
+            case Answered():
+                return _response(found)
+            case Conflict():
+                raise Problem(422, "idempotency_conflict", "this Idempotency-Key came with another request before")
+            case Underway():
+                raise Problem(
+                    409, "idempotency_under_way", "the first request with this key is under way", {"Retry-After": "1"}
+                )
+            case Taken():
+                async with _kept_or_released(core, wish):
+                    return _response(await _answered(core, token, sender, lambda: offers(body), wish))
+            case _:
+                assert_never(found)
+
+
+async def _answered(
+    core: Core, token: Token, sender: Sender, offers: Callable[[], Iterable[Offer]], wish: Claim | None
+) -> Answered:
+    async with core.pool.connection() as connection:
+        facts = await core.facts.current(connection)
+    at = time.time_ns() // 1000
+    judged = await asyncio.to_thread(lambda: judge_all(offers(), sender, facts, at))
+    accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
+    messages = [_message(verdict.event, verdict.value) for verdict in accepted]
+    leaving = [removal_of(event) for event in await _held(core, judged)]
+    # What must leave goes first: should only a part arrive, then rather that.
+    removals = [_message(removal, encode("case_event", removal)) for removal in leaving]
+    places = (await core.producer.send([*removals, *messages]))[len(removals) :]
+    receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender)
+    answer = Answered(receipt.status, bytes(JSONResponse(receipt.answer).body))
+    async with core.pool.connection() as connection, connection.transaction():
+        await receipts.put(
+            connection, receipt.receipt_id, (sender.system, token.subject), receipt.events, receipt.rejections
+        )
+        if wish is not None:
+            await idempotency.answered(connection, wish, answer)
+    _count(sender, receipt)
+    return answer
+
+
+@asynccontextmanager
+async def _kept_or_released(core: Core, wish: Claim) -> AsyncIterator[None]:
+    """A request that fails lets go of its key; where that fails too, the key is free after two minutes."""
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
+            async with core.pool.connection() as connection:
+                await idempotency.release(connection, wish)
+        raise
+
+
+def _response(answer: Answered) -> Response:
+    return Response(answer.answer, answer.status, media_type=_JSON)
+
+
+def _key(said: str) -> bytes:
+    key = said.strip()
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise Problem(400, "idempotency_key_malformed", f"an Idempotency-Key has 1 to {LONGEST_KEY} characters")
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _fingerprint(request: Request, body: bytes) -> bytes:
+    """Where it goes, in which form, and what it says."""
+    form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    where = f"{request.url.path}\n{request.url.query}\n{form}\n"
+    return hashlib.sha256(where.encode() + hashlib.sha256(body).digest()).digest()
+
+
+async def _held(core: Core, judged: Sequence[Judged]) -> list[CaseEvent]:
+    """Of the events whose cases must leave, those whose cases are in the index, or coming in this very request."""
+    leaving = leaves_index(judged)
+    if not leaving:
+        return []
+    coming = {key_of(one.verdict.event) for one in judged if isinstance(one.verdict, Accepted)}
+    async with core.pool.connection() as connection:
+        held = await receipts.present(connection, [key_of(event) for event in leaving])
+    return [event for event in leaving if key_of(event) in held | coming]
+
+
+def _message(event: CaseEvent, value: bytes) -> Message:
+    return Message(event["case_id"].encode(), value)
+
+
+def _count(sender: Sender, receipt: Receipt) -> None:
+    """Final verdicts only: what was accepted is counted by the worker."""
+    label = metrics.system_label(sender.system)
+    numbers = {"delimited": receipt.answer["delimited"], "rejected": len(receipt.answer["rejected"])}
+    for outcome, number in numbers.items():
+        if number:
+            metrics.EVENTS.labels(label, outcome).inc(number)

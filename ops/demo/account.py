@@ -1,0 +1,91 @@
+"""The demo's books: each payload that was sent counts once, by what its receipt says. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from broker.domain.outcome import STATUSES
+from ops.demo.payloads import Sample
+from ops.demo.world import name_of
+
+SHOWN: Final = 3
+_MOST_SURPRISES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A batch that the intake has answered. `again`: it was sent more than once, so some of it may be duplicates."""
+
+    authority: str
+    samples: Sequence[Sample]
+    receipt_id: str
+    rejected: Sequence[Mapping[str, Any]]
+    again: bool
+
+
+@dataclass(slots=True)
+class Account:
+    """Sent and decided, for each municipality."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    outcomes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    rejections: dict[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    surprises: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> Counter[str]:
+        """Over all municipalities."""
+        return sum(self.outcomes.values(), Counter())
+
+    @property
+    def decided(self) -> int:
+        """How many have a verdict."""
+        return sum(self.total[status] for status in STATUSES)
+
+    @property
+    def undecided(self) -> int:
+        """How many have none yet."""
+        return self.sent.total() - self.decided
+
+    @property
+    def balances(self) -> bool:
+        """Whether every payload is accounted for, each as was to be expected."""
+        return self.undecided == 0 and not self.surprises
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Remember what a vendor is told: the first rejection of each of the first few codes."""
+        for told in delivery.rejected:
+            if len(self.rejections) < SHOWN and told["code"] not in self.rejections:
+                self.rejections[told["code"]] = name_of(delivery.authority), told
+
+    def settle(self, delivery: Delivery, events: Sequence[Mapping[str, Any]]) -> None:
+        """Book a receipt in which nothing is pending any more."""
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        for event in events:
+            found[event["index"]].append(event["status"])
+        for index, sample in enumerate(delivery.samples):
+            self._book(delivery, index, sample, found.pop(index, []))
+        if found:
+            self._surprise(f"receipt {delivery.receipt_id} tells of {len(found)} payloads that were not sent")
+
+    def _book(self, delivery: Delivery, index: int, sample: Sample, statuses: list[str]) -> None:
+        match statuses:
+            case [status] if status in STATUSES:
+                self.outcomes[delivery.authority][status] += 1
+                if sample.expect and status != sample.expect and not delivery.again:
+                    self._surprise(f"receipt {delivery.receipt_id}, {index}: {status}, expected {sample.expect}")
+            case _:
+                said = ", ".join(statuses) or "nothing"
+                self._surprise(f"receipt {delivery.receipt_id}, {index}: one verdict was expected, it says {said}")
+
+    def _surprise(self, what: str) -> None:
+        if len(self.surprises) < _MOST_SURPRISES:
+            self.surprises.append(what)
+
+
+def summary(account: Account, seconds: float) -> dict[str, Any]:
+    """The last line of `demo --json`."""
+    total = account.total
+    counts = {status: total[status] for status in STATUSES}
+    return {"event": "summary", "sent": account.sent.total(), **counts, "seconds": round(seconds, 3)}

@@ -1,0 +1,60 @@
+"""Onboards the demo's municipalities over HTTP, the way an operator would; and its tokens."""
+
+from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
+from typing import Any, Final
+
+import httpx
+
+from broker.security import Issuer
+from ops.demo.world import AARHUS, COPENHAGEN, ODENSE, SYSTEM, agreements, authorities, delimitations, reader_agreements
+from ops.embedded.errors import EmbeddedError
+
+EDITION: Final = date(2020, 1, 1)
+_A_DAY: Final = 86_400
+ALL: Final = tuple(authority["cvr"] for authority in authorities())
+
+
+def vendor_tokens(issuer: Issuer) -> dict[str, str]:
+    """A token for each municipality's SBSYS."""
+    return {
+        cvr: issuer.issue(
+            {"sub": f"demo-{SYSTEM}-{cvr}", "role": "vendor", "system": SYSTEM, "authorities": [cvr]}, 30 * _A_DAY
+        )
+        for cvr in ALL
+    }
+
+
+def employee_token(issuer: Issuer) -> str:
+    """A caseworker who may see all that the three delivering municipalities show."""
+    scopes = [
+        {"authority": cvr, "kle": ["N*"], "sensitivity": "FOELSOMME_PERSONOPLYSNINGER"}
+        for cvr in (AARHUS, ODENSE, COPENHAGEN)
+    ]
+    return issuer.issue(
+        {"sub": "demo-caseworker", "name": "Demo caseworker", "role": "employee", "scopes": scopes}, _A_DAY
+    )
+
+
+async def onboard(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    """Authorities, the KLE edition, agreements of senders and readers, delimitations. Raises EmbeddedError."""
+    token = issuer.issue({"sub": "demo-onboarding", "role": "onboarding", "authorities": list(ALL)}, 600)
+    kle = files("ops.demo").joinpath("kle.csv").read_bytes()
+    await _put(http, token, "/v1/authorities", json=authorities())
+    await _put(http, token, f"/v1/kle/editions/{EDITION}", content=kle, headers={"Content-Type": "text/csv"})
+    await _put(http, token, "/v1/agreements", json=[*agreements(), *reader_agreements()])
+    await _put(http, token, "/v1/delimitations", json=delimitations())
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def _put(
+    http: httpx.AsyncClient, token: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any
+) -> None:
+    answer = await http.put(path, headers={**bearer(token), **(headers or {})}, **body)
+    if answer.is_error:
+        raise EmbeddedError(f"onboarding: PUT {path} was answered {answer.status_code}: {answer.text[:300]}")

@@ -1,0 +1,99 @@
+"""Sends payloads the way vendors do: each municipality in its own order, one request of it at a time."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from ops.demo.account import Delivery
+from ops.demo.onboarding import bearer
+from ops.demo.payloads import Sample
+from ops.demo.world import SYSTEM
+from ops.embedded.errors import EmbeddedError
+
+BATCH: Final = 200
+AHEAD: Final = 2  # batches that wait in each lane
+PATIENCE: Final = 60  # times that a batch is sent again
+_AGAIN_S: Final = 1.0
+_ANSWERED: Final = (202, 422)
+
+
+class Lanes:
+    """One lane a municipality; `run` works them while `put` and `flush` feed them."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, tokens: Mapping[str, str], delivered: Callable[[Delivery], None]
+    ) -> None:
+        """`delivered` is called for each batch that was answered."""
+        self._lanes = {authority: _Lane(http, authority, token, delivered) for authority, token in tokens.items()}
+
+    async def put(self, sample: Sample) -> None:
+        """Take one; waits while its lane is too far ahead."""
+        await self._lanes[sample.authority].put(sample)
+
+    async def flush(self) -> None:
+        """Send what is there, and return when it is answered."""
+        for lane in self._lanes.values():
+            await lane.push()
+        for lane in self._lanes.values():
+            await lane.batches.join()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self._lanes.values():
+                tasks.create_task(lane.run())
+
+
+class _Lane:
+    def __init__(
+        self, http: httpx.AsyncClient, authority: str, token: str, delivered: Callable[[Delivery], None]
+    ) -> None:
+        self._http = http
+        self._authority = authority
+        self._headers = {**bearer(token), "Content-Type": "application/json"}
+        self._delivered = delivered
+        self._gathered: list[Sample] = []
+        self.batches: asyncio.Queue[list[Sample]] = asyncio.Queue(AHEAD)
+
+    async def put(self, sample: Sample) -> None:
+        self._gathered.append(sample)
+        if len(self._gathered) >= BATCH:
+            await self.push()
+
+    async def push(self) -> None:
+        if self._gathered:
+            batch, self._gathered = self._gathered, []
+            await self.batches.put(batch)
+
+    async def run(self) -> None:
+        while True:
+            batch = await self.batches.get()
+            self._delivered(await self._deliver(batch))
+            self.batches.task_done()
+
+    async def _deliver(self, batch: Sequence[Sample]) -> Delivery:
+        """Send until it is answered: what was not acknowledged is sent again, as a vendor must."""
+        body = orjson.dumps([sample.payload for sample in batch])
+        for attempt in range(PATIENCE):
+            answer = await self._post(body)
+            if isinstance(answer, float):
+                await asyncio.sleep(answer)
+                continue
+            told: dict[str, Any] = answer.json()
+            return Delivery(self._authority, batch, told["receipt_id"], told["rejected"], again=attempt > 0)
+        raise EmbeddedError(f"the intake did not take a batch after {PATIENCE} attempts")
+
+    async def _post(self, body: bytes) -> httpx.Response | float:
+        """The answer, or in how many seconds to try again."""
+        try:
+            answer = await self._http.post(f"/v1/events/{SYSTEM}", content=body, headers=self._headers)
+        except httpx.TransportError:
+            return _AGAIN_S
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return float(answer.headers.get("Retry-After", _AGAIN_S))
+        if answer.status_code not in _ANSWERED or "receipt_id" not in answer.json():
+            raise EmbeddedError(f"the intake answered {answer.status_code}: {answer.text[:300]}")
+        return answer

@@ -1,0 +1,169 @@
+"""What the demo says: calm lines for people, or one JSON value a line; progress on a terminal only."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from broker.domain.outcome import STATUSES
+from ops.demo.account import Account, summary
+from ops.demo.gauges import Reading
+from ops.demo.world import name_of
+from ops.embedded.instance import Ready
+
+_WIDTH: Final = 100
+_RUNNING: Final = "While this runs, look at:"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A search that finds something: the address, a token that may, what to ask, and how much it found just now."""
+
+    url: str
+    token: str
+    citizen: str
+    found: int
+
+    @property
+    def body(self) -> dict[str, str]:
+        """What is posted."""
+        return {"citizen": self.citizen, "purpose": "demo"}
+
+    @property
+    def curl(self) -> str:
+        """Ready to paste."""
+        return (
+            f"curl -s {self.url} -H 'Authorization: Bearer {self.token}'"
+            f" -H 'Content-Type: application/json' -d '{json.dumps(self.body)}'"
+        )
+
+
+class Teller:
+    """Where all output goes."""
+
+    def __init__(self, data: Path, *, as_json: bool) -> None:
+        """`data` stands in the commands that are suggested."""
+        self._data = data
+        self._as_json = as_json
+        self._err = Console(stderr=True)
+        self._bar: Progress | None = None
+
+    def line(self, text: str = "") -> None:
+        """For people only."""
+        if not self._as_json:
+            print(text, flush=True)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """For programs only."""
+        if self._as_json:
+            print(json.dumps({"event": name, **fields}, ensure_ascii=False), flush=True)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a bar is shown."""
+        return self._bar is not None
+
+    @contextmanager
+    def progress(self, total: int | None) -> Iterator[None]:
+        """Show a bar while the block runs, if anybody is looking."""
+        if not self._err.is_terminal:
+            yield
+            return
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=self._err, transient=True) as self._bar:
+            self._bar.add_task("starting to send", total=total)
+            yield
+        self._bar = None
+
+    def moved(self, account: Account, rate: float, reading: Reading | None) -> None:
+        """One more look at how far it is."""
+        if self._bar is None:
+            return
+        said = f"{account.sent.total():,} sent, {rate:,.0f}/s"
+        if reading is not None:
+            p99 = "" if reading.p99 is None else f", 99 % visible within {reading.p99:g} s"
+            said += f", lag {reading.lag:,}, outbox {reading.outbox:,}{p99}"
+        self._bar.update(self._bar.task_ids[0], description=said, completed=account.decided)
+
+    def ready(self, ready: Ready, seconds: float) -> None:
+        """Everything runs."""
+        self.event("ready", **asdict(ready))
+        self.line(f"Kafka, PostgreSQL and all services run after {seconds:.0f} s: {ready.api} (data in {self._data})")
+
+    def table(self, account: Account) -> None:
+        """Per municipality, what became of what it sent."""
+        if self._as_json:
+            return
+        table = Table(title="What became of each payload")
+        table.add_column("municipality")
+        for name in ("sent", *STATUSES):
+            table.add_column(name, justify="right")
+        for authority, sent in sorted(account.sent.items(), key=lambda pair: -pair[1]):
+            _row(table, name_of(authority), sent, account.outcomes[authority])
+        table.add_section()
+        _row(table, "together", account.sent.total(), account.total)
+        Console(width=_WIDTH).print(table)
+
+    def rejections(self, account: Account) -> None:
+        """A few, as their vendors see them."""
+        if account.rejections:
+            self.line("\nSome payloads that were not taken in, and what their vendor was told at once:")
+        for municipality, told in account.rejections.values():
+            self.line(f"  {municipality}: {told['code']} at {told['pointer'] or '/'}")
+            self.line(f"    {told['detail']}")
+            self.line(f"    What to do: {told['remedy']}")
+
+    def balance(self, account: Account, seconds: float) -> None:
+        """The sum, in words."""
+        total = account.total
+        parts = " + ".join(f"{total[status]:,} {status}" for status in STATUSES)
+        self.line(f"{account.sent.total():,} sent = {parts}, in {seconds:.1f} s.")
+
+    def summary(self, account: Account, seconds: float) -> None:
+        """The sum, for programs: their last line."""
+        said = summary(account, seconds)
+        self.event(said.pop("event"), **said)
+
+    def missing(self, flaws: list[str]) -> None:
+        """What is not as it should be."""
+        for flaw in flaws:
+            self.event("missing", what=flaw)
+            self.line(f"NOT ACCOUNTED FOR: {flaw}")
+        if flaws:
+            self.line(f"What the services say stands in {self._data / 'log'}")
+
+    def look(self, api: str, sample: Sample | None, *, stays: bool) -> None:
+        """Where to go on from here."""
+        addresses = {"docs": f"{api}/docs", "metrics": f"{api}/metrics", "data": str(self._data)}
+        search = None if sample is None else {"url": sample.url, "token": sample.token, "body": sample.body}
+        self.event("look", search=search, **addresses)
+        self.line(f"\n{_RUNNING if stays else self._again(api)}")
+        self.line(f"  the HTTP API, to read and to try    {addresses['docs']}")
+        self.line(f"  what is measured                    {addresses['metrics']}")
+        self.line(f"  what was rejected, and why          ./sagsbro rejections list --data {self._data}")
+        self.line(f"  the services' own lines             {self._data / 'log'}")
+        if sample is not None:
+            self.line(f"  a caseworker's search for a citizen (nobody real) with {sample.found} cases to be seen:\n")
+            self.line(sample.curl)
+
+    def _again(self, api: str) -> str:
+        port = api.rpartition(":")[2]
+        return (
+            "Everything stops now. The data stay until the next demo; this serves them again:\n"
+            f"  ./sagsbro up --data {self._data} --api-port {port}\n"
+            "While that runs, look at:"
+        )
+
+    def streaming(self, rate: int) -> None:
+        """It goes on."""
+        self.line(f"\nNow {rate} payloads a second keep coming. Ctrl-C stops everything.")
+
+
+def _row(table: Table, name: str, sent: int, outcomes: Mapping[str, int]) -> None:
+    table.add_row(name, f"{sent:,}", *(f"{outcomes.get(status, 0):,}" for status in STATUSES))
