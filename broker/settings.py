@@ -1,6 +1,7 @@
 """Settings from the environment (`SAGSBRO_*`), `sagsbro.toml`, or the running instance under `--data`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ DEFAULT_DATA = Path(".sagsbro")
 
 
 class Settings(BaseSettings):
-    """Where the parts are. `kafka` host:port list; `database` a PostgreSQL URL; `registry` a base URL."""
+    """Where the parts are. `kafka` host:port list; `database` a PostgreSQL URL; `registry` a base URL.
+
+    metrics_host, metrics_port: where a worker or a publisher serves `/metrics` and `/healthz`; 0: nowhere. Each
+    process on a machine needs a port of its own. The API serves both on its own port.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SAGSBRO_", toml_file="sagsbro.toml", extra="ignore")
 
@@ -26,6 +31,7 @@ class Settings(BaseSettings):
     registry: str = "http://127.0.0.1:8470/registry"
     api_host: str = "127.0.0.1"
     api_port: int = 8470
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     jwks_url: str | None = None
     issuer: str = "sagsbro-development"
@@ -61,6 +67,15 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """The base address of the HTTP API."""
         return f"http://{self.api_host}:{self.api_port}"
+
+
+def said(environment: Mapping[str, str]) -> Settings:
+    """The settings that these variables would make, without touching this process's own."""
+    prefix = "SAGSBRO_"
+    named: dict[str, Any] = {
+        name.removeprefix(prefix).lower(): value for name, value in environment.items() if name.startswith(prefix)
+    }
+    return Settings(**named)
 
 
 def find(data: Path | None = None) -> Settings:

@@ -24,7 +24,7 @@ from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import read_verdict
 from broker.domain.publication import publication
-from broker.settings import Settings
+from broker.settings import Settings, said
 from broker.store import facts
 from broker.store.database import connect
 from broker.store.document import load
@@ -72,7 +72,7 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
     report, began = Report(seed), time.monotonic()
     with instance.held(instance.Plan(data, publishers=2), {}) as running:
         running.start(_prepare)
-        settings = Settings()
+        settings = said(running.settings)
         storm = Storm(seed, scale.events)
         chaos = Chaos(running, random.Random(seed), scale, report, tell)  # noqa: S311 - reproducible
         chaos.start()
@@ -87,9 +87,9 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
 
 
 def _prepare(where: Mapping[str, str]) -> None:
-    os.environ.update(where)
-    prepare(Settings())
-    agree(Settings())
+    settings = said(where)
+    prepare(settings)
+    agree(settings)
 
 
 def agree(settings: Settings) -> None:
