@@ -2,10 +2,15 @@
 
 import json
 import logging
+import os
 import sys
-import time
+import threading
 from asyncio import CancelledError
-from typing import Any, Literal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
 
 from broker.domain.identity import without_cpr
 
@@ -15,15 +20,43 @@ Event = Literal[
     "database_unreachable", "shard_taken", "shard_lost", "published", "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
 ]  # fmt: skip
+LEVELS: Final[Mapping[Event, str]] = {
+    "batch_retried": "warning",
+    "registry_unreachable": "warning",
+    "kafka_unreachable": "warning",
+    "database_unreachable": "warning",
+    "shard_lost": "warning",
+    "stalled": "error",
+    "position_lost": "error",
+    "position_refused": "error",
+    "request_failed": "error",
+    "child_ended": "error",
+    "crashed": "error",
+}
+"""All others are `info`; a library's line has the level that the library gave it."""
 
 _PROCESS: dict[str, str] = {"process": "sagsbro"}
 
 
 def tell(event: Event, **fields: Any) -> None:
     """Write one line. Values are shown as text with anything that reads as a CPR number masked."""
-    line = {"at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()), **_PROCESS, "event": event, **fields}
-    sys.stderr.write(without_cpr(json.dumps(line, default=str, ensure_ascii=False)) + "\n")
+    _write(event, LEVELS.get(event, "info"), fields)
+
+
+def _write(event: Event, level: str, fields: Mapping[str, Any]) -> None:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {"at": at, "level": level, **_PROCESS, "pid": os.getpid(), "event": event}
+    shown = line | {name: _shown(value) for name, value in fields.items()}
+    sys.stderr.write(json.dumps(shown, ensure_ascii=False) + "\n")
     sys.stderr.flush()
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value  # an offset may read as a CPR number; a citizen's number is always text
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(one) for one in value]
+    return without_cpr(str(value))
 
 
 REPEAT_S = 10.0
@@ -45,12 +78,26 @@ class _Library(logging.Handler):
             return
         self._told[said] = record.created
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        tell("library", level=record.levelname, logger=record.name, message=str(record.msg)[:300], error=error)
+        fields = {"logger": record.name, "message": str(record.msg)[:300], "error": error}
+        _write("library", record.levelname.lower(), fields)
 
 
 def configure(process: str, level: int = logging.WARNING) -> None:
-    """Name this process in every line and catch what libraries log."""
+    """Name this process in every line and catch all that others would write: libraries, warnings, tracebacks."""
     _PROCESS["process"] = process
     root = logging.getLogger()
     root.handlers[:] = [_Library()]
     root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _crashed
+    threading.excepthook = lambda hook: _crashed(hook.exc_type, hook.exc_value, hook.exc_traceback)
+
+
+def _crashed(kind: type[BaseException], _error: BaseException | None, trace: TracebackType | None) -> None:
+    """What it was and where, but not its text: that may quote a row, or what a client sent."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = None if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    tell("crashed", error=kind.__name__, where=where)

@@ -1,22 +1,139 @@
-"""Every metric there is, with labels from closed sets: never a case, a person or a text of a sender."""
+"""Every metric there is, with labels from closed sets: never a case, a person or a text of a sender.
 
-from typing import Final
+Each process tells only what it knows itself. What the database knows for all of them is told by one process alone,
+see `Kept`: so sums over processes are right, however many there are.
+"""
 
-from prometheus_client import Counter, Gauge, Histogram
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from broker.domain.identity import is_system
 
-EVENTS: Final = Counter("sagsbro_events_total", "Events by what became of them.", ["system", "outcome"])
+Process = Literal["api", "worker", "publisher"]
+
+# None of them is in the library's own registry: a process would show those of others as 0.
+EVENTS: Final = Counter(
+    "sagsbro_events_total",
+    "Events by what became of them: at intake what was refused or delimited, in workers what was projected.",
+    ["system", "outcome"],
+    registry=None,
+)
 EVENT_TO_VISIBLE: Final = Histogram(
     "sagsbro_event_to_visible_seconds",
     "From received to committed; one observation for each millisecond of arrivals.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+    registry=None,
 )
-LAG: Final = Gauge("sagsbro_projection_lag_events", "Events not yet projected.", ["topic", "partition"])
-WORKER_POSITION: Final = Gauge("sagsbro_worker_position_timestamp_seconds", "When this worker last moved a position.")
-OUTBOX_DEPTH: Final = Gauge("sagsbro_outbox_depth", "Entries whose publication may be out of date.")
-ACCESS: Final = Counter("sagsbro_access_total", "Reads of an overview.", ["overview", "decision", "reason"])
-SEARCH_SECONDS: Final = Histogram("sagsbro_overview_search_seconds", "One search, its log included.", ["overview"])
+LAG: Final = Gauge(
+    "sagsbro_projection_lag_events",
+    "Events not yet projected, of the partitions that this worker has; nothing while Kafka or the database is away.",
+    ["topic", "partition"],
+    registry=None,
+)
+WORKER_POSITION: Final = Gauge(
+    "sagsbro_worker_position_timestamp_seconds",
+    "When this worker last moved a position; 0 before the first time.",
+    registry=None,
+)
+ACCESS: Final = Counter(
+    "sagsbro_access_total",
+    "Reads of an overview; the reason is empty where something was permitted.",
+    ["overview", "decision", "reason"],
+    registry=None,
+)
+SEARCH_SECONDS: Final = Histogram(
+    "sagsbro_overview_search_seconds", "One search, its log included.", ["overview"], registry=None
+)
+
+
+class Row(NamedTuple):
+    """One gauge out of the database; `field` of `Measures` has its values."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    field: str
+
+
+KEPT: Final = (
+    Row("sagsbro_outbox_depth", "Entries whose publication may be out of date.", (), "outbox"),
+    Row(
+        "sagsbro_source_last_event_timestamp_seconds",
+        "The newest registration, by the source's clock; only of systems with an agreement.",
+        ("authority", "system"),
+        "sources",
+    ),
+    Row("sagsbro_rejections_open", "Rejections that wait for their sender.", ("system", "code"), "rejections"),
+    Row(
+        "sagsbro_agreement_state",
+        "1 for the state that a sender agreement is in; other states are absent.",
+        ("authority", "system", "state"),
+        "agreements",
+    ),
+)
+Values = Mapping[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What the database says at one time: label values -> value."""
+
+    outbox: Values
+    sources: Values
+    rejections: Values
+    agreements: Values
+
+
+class Kept(Collector):
+    """What one process reads in the database for all; says nothing while it does not know.
+
+    What it reads is told for `GOOD_FOR_S` and no longer: by then another process may tell newer ones.
+    """
+
+    GOOD_FOR_S: Final = 45.0
+
+    def __init__(self) -> None:
+        self._measures: Measures | None = None
+        self._at = 0.0
+
+    def tell(self, measures: Measures | None) -> None:
+        """The newest; None: no longer ours to tell."""
+        self._measures, self._at = measures, time.monotonic()
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the library at each scrape."""
+        measures = self._measures
+        known = measures is not None and time.monotonic() - self._at < self.GOOD_FOR_S
+        for row in KEPT:
+            family = GaugeMetricFamily(row.name, row.documentation, labels=row.labels)
+            for labels, value in getattr(measures, row.field).items() if known else ():
+                family.add_metric(labels, value)
+            yield family
+
+
+SHARED: Final = Kept()
+TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
+    "api": (EVENTS, SEARCH_SECONDS, ACCESS),
+    "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION),
+    "publisher": (SHARED,),
+}
+
+
+@cache
+def registry(process: Process) -> CollectorRegistry:
+    """What a process of that kind tells, its own memory and CPU time included."""
+    made = CollectorRegistry()
+    for collector in TOLD_BY[process]:
+        made.register(collector)
+    ProcessCollector(registry=made)
+    return made
 
 
 def system_label(system: str) -> str:

@@ -1,26 +1,17 @@
 """Reading overviews from an app: one small client for them all. Citizens' numbers travel in bodies, never in a URL."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from consumers.changes import Change, changes
+from consumers.refusal import RefusedError, code_of
 
-class RefusedError(Exception):
-    """The broker said no. `code` is one of the documented ones; `again` says that the same may work later."""
-
-    def __init__(self, status: int, code: str) -> None:
-        """Carries nothing of the request."""
-        super().__init__(f"{status} {code}")
-        self.status = status
-        self.code = code
-
-    @property
-    def again(self) -> bool:
-        """Whether to try again after a while."""
-        return self.status == httpx.codes.SERVICE_UNAVAILABLE
+__all__ = ["Change", "Overviews", "Page", "RefusedError", "changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +44,17 @@ class Overviews:
         """One page. `asked` is the body of the contract, such as {"citizen": …, "purpose": …}. Raises RefusedError."""
         answer = self._http.post(f"/v1/overviews/{overview}/search", json=dict(asked))
         if answer.is_error:
-            raise RefusedError(answer.status_code, _code(answer))
+            raise RefusedError(answer.status_code, code_of(answer))
         return Page(**answer.json())
+
+    def follow(self, overview: str, citizens: Sequence[str], purpose: str, until: datetime) -> dict[str, Any]:
+        """Follow these citizens and no others in the overview; `changes` tells. Raises RefusedError."""
+        body = {"overview": overview, "citizens": list(citizens), "purpose": purpose, "until": until.isoformat()}
+        answer = self._http.put("/v1/subscriptions", json=body)
+        if answer.is_error:
+            raise RefusedError(answer.status_code, code_of(answer))
+        kept: dict[str, Any] = answer.json()
+        return kept
 
     def pages(self, overview: str, asked: Mapping[str, Any]) -> Iterator[Page]:
         """Every page of one search; each is a read of its own in the access log."""
@@ -63,10 +63,3 @@ class Overviews:
         while page.next_cursor is not None:
             page = self.search(overview, {**asked, "cursor": page.next_cursor})
             yield page
-
-
-def _code(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["code"])
-    except (ValueError, KeyError, TypeError):
-        return "error"

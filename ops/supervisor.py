@@ -4,7 +4,6 @@ Each child has a thread of its own, which starts it and waits for it. That is no
 parent-death signal follows the starting *thread*, and this one lives exactly as long as its child.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
+from broker.logs import tell
 from ops.embedded import leash
 from ops.embedded.orphans import Record
 
@@ -57,16 +56,13 @@ class Exit:
 
 def report_to_stderr(ended: Exit) -> None:
     """One JSON line per exit."""
-    line = {
-        "time": datetime.now(UTC).isoformat(),
-        "level": "error",
-        "event": "child_exited",
-        "child": ended.name,
-        "code": ended.code,
-        "needs_operator": ended.code == STOPPED_ON_PURPOSE,
-        "restart_in_seconds": ended.delay,
-    }
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    tell(
+        "child_ended",
+        child=ended.name,
+        code=ended.code,
+        needs_operator=ended.code == STOPPED_ON_PURPOSE,
+        restart_in_seconds=ended.delay,
+    )
 
 
 def next_delay(previous: float, alive: float, code: int) -> float:

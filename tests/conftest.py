@@ -1,7 +1,10 @@
-"""What every test may ask for: one real Kafka and one real PostgreSQL per session, and databases made fresh on it."""
+"""What every test may ask for: one real Kafka and one real PostgreSQL per session, and databases made fresh on it.
+
+And what every session owes: no civil registration number in any log, nor in anything that was written to a terminal.
+"""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,20 +14,72 @@ from psycopg import sql
 from ops.embedded import kafka as embedded_kafka
 from ops.embedded import postgres as embedded_postgres
 from ops.embedded.part import Part
+from tests import leaks
+
+_LEAKS = pytest.StashKey[list[str]]()
+_MUST_BE_THERE = pytest.StashKey[list[Path]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has leaked yet."""
+    config.stash[_LEAKS] = []
+    config.stash[_MUST_BE_THERE] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Look through what the test and its services have written: services inherit the test's standard error."""
+    del call
+    report = yield
+    if report.when == "teardown":
+        item.config.stash[_LEAKS] += [
+            f"{item.nodeid}: {name}, line {number}" for name, text in report.sections for number in leaks.lines(text)
+        ]
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Look through every log file, and fail the session if a number stands anywhere."""
+    stash, base = session.config.stash, session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    files = list(leaks.logs(base))
+    stash[_LEAKS] += leaks.in_files(files)
+    expected: list[Path] = stash[_MUST_BE_THERE]
+    stash[_LEAKS] += [f"{path}: was to be looked through, and is gone" for path in expected if path not in files]
+    if stash[_LEAKS]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where the numbers stand, never which."""
+    if config.getoption("capture") != "fd":
+        terminalreporter.write_line("Not captured, so not looked through for CPR numbers: the terminal.", yellow=True)
+    if config.stash[_LEAKS]:
+        terminalreporter.section("CPR numbers in logs", red=True)
+    for leak in config.stash[_LEAKS]:
+        terminalreporter.write_line(leak)
+
+
+def _looked_through(request: pytest.FixtureRequest, part: Part) -> Part:
+    if part.service.log is not None:
+        request.config.stash[_MUST_BE_THERE].append(part.service.log)
+    return part
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
     """Kafka for the whole session; its `address` is host:port."""
-    running = embedded_kafka.start(tmp_path_factory.mktemp("kafka"))
+    running = _looked_through(request, embedded_kafka.start(tmp_path_factory.mktemp("kafka")))
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
+def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
     """PostgreSQL for the whole session; its `address` is a URL of its first database."""
-    running = embedded_postgres.start(tmp_path_factory.mktemp("postgres"))
+    running = _looked_through(request, embedded_postgres.start(tmp_path_factory.mktemp("postgres")))
     yield running
     running.stop()
 

@@ -7,12 +7,13 @@ from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from broker.api import auth, events, health, overviews, problems, receipts, reference, registry
+from broker.api import auth, changes, events, health, overviews, problems, receipts, reference, registry
 from broker.api.core import Core, FactsCache, Pool
 from broker.api.guard import Guard
 from broker.intake.budget import Budget
 from broker.intake.producer import Producer
 from broker.logs import tell
+from broker.overviews.feed import Feed
 from broker.security import Issuer
 from broker.settings import Settings
 from broker.store.database import conninfo
@@ -28,12 +29,14 @@ def create_app(settings: Settings) -> FastAPI:
         pool = _pool(settings)
         await pool.open(wait=False)
         producer = Producer(aiokafka_options(settings), CASE_EVENTS.name)
-        app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget())
+        feed = Feed(aiokafka_options(settings), pool)
+        app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget(), feed)
         tell("started", host=settings.api_host, port=settings.api_port)
         try:
             yield
         finally:
             tell("stopping")
+            await feed.close()
             await producer.close()
             await pool.close(timeout=2)
 
@@ -41,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)
-    for room in (auth, events, receipts, health, overviews, reference):
+    for room in (auth, events, receipts, health, overviews, changes, reference):
         app.include_router(room.router)
     return app
 

@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from broker.domain.agreement import Facts
 from broker.intake.budget import Budget
 from broker.intake.producer import Producer
+from broker.overviews.feed import Feed
 from broker.security import Issuer
 from broker.settings import Settings
 from broker.store.database import query
@@ -51,6 +52,7 @@ class Core:
     producer: Producer
     issuer: Issuer
     budget: Budget
+    feed: Feed
 
 
 def core_of(request: Request) -> Core:

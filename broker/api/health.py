@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from broker.api import problems
 from broker.api.core import Core, core_of
+from broker.metrics import registry
 from broker.store.database import migrations
 
 router = APIRouter(tags=["health"])
@@ -24,9 +25,9 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz", response_model=None)
 async def ready(core: Annotated[Core, Depends(core_of)]) -> dict[str, str] | Response:
-    """Database migrated, Kafka there with the topic; else 503 naming what is missing."""
-    database, kafka = await asyncio.gather(_migrated(core), core.producer.ready())
-    missing = [name for name, there in (("database", database), ("kafka", kafka)) if not there]
+    """Database there and migrated, Kafka there with the topic; else 503 naming what is missing."""
+    database, kafka = await asyncio.gather(_lacking(core), core.producer.ready())
+    missing = [*database, *(() if kafka else ("kafka",))]
     if missing:
         headers = {"Retry-After": problems.RETRY_AFTER}
         return problems.response(503, "not_ready", f"not there: {', '.join(missing)}", headers, missing=missing)
@@ -36,14 +37,17 @@ async def ready(core: Annotated[Core, Depends(core_of)]) -> dict[str, str] | Res
 @router.get("/metrics")
 async def counted() -> Response:
     """For Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry("api")), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _migrated(core: Core) -> bool:
+async def _lacking(core: Core) -> list[str]:
+    """The database itself, or what has not been done to it yet."""
     try:
         async with core.pool.connection() as connection:
             cursor = await connection.execute("SELECT name FROM schema_migration")
             done = {name for (name,) in await cursor.fetchall()}
-    except (psycopg.Error, psycopg_pool.PoolTimeout):
-        return False
-    return done.issuperset(name for name, _ in migrations())
+    except psycopg.errors.UndefinedTable:
+        done = set()
+    except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
+        return ["database"]
+    return [] if done.issuperset(name for name, _ in migrations()) else ["migrations"]

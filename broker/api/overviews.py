@@ -12,8 +12,9 @@ from broker.api.core import Core, core_of
 from broker.api.problems import Problem, unavailable
 from broker.domain.policy import POLICY, Reader, Role
 from broker.overviews.cursor import BrokenCursorError
+from broker.overviews.reading import NotLoggedError
 from broker.overviews.request import SearchRequest
-from broker.overviews.search import Answer, NotLoggedError, Refused, search
+from broker.overviews.search import Answer, Refused, search
 from broker.security import Token
 
 router = APIRouter(prefix="/v1/overviews", tags=["overviews"])

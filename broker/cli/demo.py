@@ -1,6 +1,7 @@
 """`sagsbro demo`: everything at once, on constructed cases."""
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Coroutine
@@ -11,7 +12,7 @@ import click
 
 from broker.cli.up import Asked, StopAskedError, prepare
 from broker.settings import find
-from ops.demo import directory
+from ops.demo import care, directory
 from ops.demo.run import Demo, Wanted
 from ops.demo.telling import Teller
 from ops.embedded import instance
@@ -23,7 +24,7 @@ _OWN = "SAGSBRO_"
 
 
 @click.command()
-@click.option("--events", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many payloads.")
+@click.option("--events", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many events.")
 @click.option("--once", is_flag=True, help="End after them; exit code 0 only when each is accounted for.")
 @click.option(
     "--data",
@@ -48,6 +49,7 @@ def demo(*, events: int, once: bool, data: Path, as_json: bool, seed: int, worke
         directory.check(plan.data)
         with instance.held(plan, {}) as running:
             directory.renew(plan.data)
+            running.settings["SAGSBRO_CONNECTORS"] = json.dumps({care.SYSTEM: care.configuration()})
             ready = _started(running, teller)
             course = Demo(ready, find(plan.data), Wanted(events, seed, once), teller)
             asyncio.run(_until(asked, course.run()))

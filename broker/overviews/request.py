@@ -14,7 +14,8 @@ from broker.domain.kle import is_pattern
 PERSONS = ("CPR", "ECPR")
 
 
-def _cpr(text: str) -> str:
+def cpr(text: str) -> str:
+    """Raises ValueError, which does not repeat it."""
     if not is_cpr(text):
         raise ValueError("ten digits that begin with a date")
     return text
@@ -30,11 +31,13 @@ KlePattern = Annotated[str, AfterValidator(_pattern)]
 State = Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What is asked holds nothing that is not understood."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Party(_Strict):
+class Party(Strict):
     """A party by kind and number."""
 
     id_type: Literal["CPR", "ECPR", "CVR", "PNR", "BFE", "ESR", "URN", "FREE"]
@@ -48,10 +51,10 @@ class Party(_Strict):
         return self
 
 
-class SearchRequest(_Strict):
+class SearchRequest(Strict):
     """Exactly one of citizen, party and user_key."""
 
-    citizen: Annotated[str, AfterValidator(_cpr)] | None = Field(default=None, repr=False)
+    citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     party: Party | None = Field(default=None, repr=False)
     user_key: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
     purpose: Annotated[str, Field(max_length=1000)] | None = None

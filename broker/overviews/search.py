@@ -1,13 +1,9 @@
 """Searching an overview. Everything found is decided on, every read is logged before it is answered."""
 
-from collections.abc import Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, Protocol
-
-import psycopg
-from psycopg_pool import AsyncConnectionPool
+from typing import Any
 
 from broker import metrics
 from broker.domain.agreement import Facts
@@ -16,34 +12,14 @@ from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
 from broker.overviews.cursor import seal, unseal
 from broker.overviews.grants import authorities, grants, principals, roles
+from broker.overviews.reading import Connection, Core, Read, note
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
 from broker.store import access_log
 from broker.store import search as index
-from broker.store.access_log import Access
 
-Connection = psycopg.AsyncConnection[Any]
 NOTHING = "nothing_permitted"
 MICROSECONDS = 1_000_000
-
-
-class FactsSource(Protocol):
-    """Reference data as of the transaction that the connection is in."""
-
-    def current(self, connection: Connection) -> Awaitable[Facts]:
-        """All of it."""
-
-
-class Core(Protocol):
-    """What reading needs of a running service."""
-
-    @property
-    def pool(self) -> AsyncConnectionPool[Connection]:
-        """Connections to the index."""
-
-    @property
-    def facts(self) -> FactsSource:
-        """Reference data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +37,6 @@ class Refused:
     """This reader may not ask this overview at all."""
 
     reason: Reason
-
-
-class NotLoggedError(Exception):
-    """The read could not be written down, so nothing is read."""
 
 
 async def search(
@@ -162,27 +134,7 @@ async def _log(connection: Connection, query: Query, request: SearchRequest, out
         case Answer(entries):
             denied = None if entries else NOTHING
             cases = [f"{entry['authority']}/{entry['system']}/{entry['case_id']}" for entry in entries]
-    decision: Literal["permit", "deny"] = "permit" if denied is None else "deny"
-    basis = POLICY[query.overview].basis if denied is None else None
-    access = Access(
-        who(query.reader), query.overview, decision, request.purpose, request.reference, basis, denied, cases
-    )
-    try:
-        await access_log.write(connection, access)
-    except psycopg.Error as error:
-        raise NotLoggedError(type(error).__name__) from None
-    metrics.ACCESS.labels(query.overview, decision, denied or "").inc()
-
-
-def who(reader: Reader) -> dict[str, Any]:
-    """The reader as the log names them."""
-    return {
-        "subject": reader.subject,
-        "name": reader.name,
-        "role": str(reader.role),
-        "client": reader.client,
-        "authorities": sorted({scope.authority for scope in reader.scopes}),
-    }
+    await note(connection, query, Read(request.purpose, request.reference, denied, cases))
 
 
 def _fresh(source: index.Freshness, at: datetime) -> dict[str, Any]:

@@ -75,11 +75,9 @@ class Projector:
                 if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                     tell("batch_retried", partition=place.partition, error=type(why).__name__)
                 if self._committed(step):
-                    self.waiting.discard(place.partition)
-                    return True
+                    return self._done(place, arrivals)
             else:
-                self.waiting.discard(place.partition)
-                return True
+                return self._done(place, arrivals)
             self.waiting.add(place.partition)
             time.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
             attempt += 1
@@ -87,18 +85,24 @@ class Projector:
         return False
 
     def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
+        self._mine.made = None
         session = self._session()
-        made = None
         with session.connection.transaction():
             row = session.connection.execute(query("hold_revision")).fetchone()
             if row is None or row[0] != session.facts.revision:
                 session.facts = facts.load(session.connection)
             store.advance(session.connection, step)
             if arrivals:
-                made = plan(arrivals, session.facts, step.place)
+                made = self._mine.made = plan(arrivals, session.facts, step.place)
                 store.write(session.connection, made, step.place)
-        if made is not None:
+
+    def _done(self, place: Place, arrivals: list[Arrival] | None) -> bool:
+        """Count what was committed, be it that nobody said so."""
+        self.waiting.discard(place.partition)
+        made: Plan | None = self._mine.made
+        if made is not None and arrivals:
             _measure(made, arrivals)
+        return True
 
     def _committed(self, step: Step) -> bool:
         """Whether a commit that was never answered took place after all."""

@@ -5,9 +5,7 @@ a publisher that was stopped and continued. Rows leave the set only after Kafka 
 """
 
 import asyncio
-import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -17,7 +15,6 @@ from typing import Any, Final, TypeVar
 import psycopg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
-from prometheus_client import start_http_server
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import entry_of
@@ -25,7 +22,8 @@ from broker.domain.outcome import REMEDY, Code
 from broker.domain.policy import POLICY
 from broker.domain.publication import publication
 from broker.logs import tell
-from broker.metrics import OUTBOX_DEPTH
+from broker.processing.housekeeping import keep_house
+from broker.scrape import serve
 from broker.settings import Settings
 from broker.store import outbox
 from broker.store.database import connect
@@ -37,8 +35,6 @@ CLAIM: Final = 500
 IDLE_S: Final = 0.04
 LONGEST_IDLE_S: Final = 0.2
 RETRY_S: Final = 2.0
-MEASURE_S: Final = 5.0
-EXPIRE_S: Final = 3600.0
 # A stopped publisher's session must end, or its lock would bar the shard for ever.
 LOCK_IDLE: Final = "SET idle_session_timeout = '6s'"
 LOCK_CLASS: Final = 7_346_001
@@ -156,30 +152,14 @@ def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
     return None
 
 
-async def housekeep(settings: Settings) -> None:
-    """Measure the outbox, and once an hour forget what has been kept as long as was promised."""
-    expired_at = -EXPIRE_S
-    while True:
-        try:
-            with await _in_thread(connect, settings.dsn, "publisher-housekeeping") as connection:
-                OUTBOX_DEPTH.set(await _in_thread(outbox.depth, connection))
-                if time.monotonic() - expired_at >= EXPIRE_S:
-                    await _in_thread(outbox.expire, connection)
-                    expired_at = time.monotonic()
-        except psycopg.Error as why:
-            tell("database_unreachable", error=type(why).__name__)
-        await asyncio.sleep(MEASURE_S)
-
-
 def run(settings: Settings) -> None:
     """Publish until told to stop; an unexpected exception ends the process."""
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    serve(settings, "publisher")
 
     async def main() -> None:
-        tell("started", pid=os.getpid())
+        tell("started")
         shards = [keep(settings, shard) for shard in range(outbox.SHARDS + 1)]
-        work = asyncio.gather(*shards, housekeep(settings))
+        work = asyncio.gather(*shards, keep_house(settings))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with suppress(asyncio.CancelledError):
             await work

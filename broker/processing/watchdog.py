@@ -21,6 +21,7 @@ from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
 
 PROBE_S: Final = 1.0
+Partitions = Callable[[], set[int]]
 
 
 class Stalls:
@@ -39,15 +40,38 @@ class Stalls:
         return {partition: still for partition, (_, still) in now.items()}
 
 
+class Lags:
+    """The gauge of our partitions' lags: one that is no longer ours is another worker's to tell of."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._told: set[int] = set()
+
+    def tell(self, lag: Mapping[int, int]) -> None:
+        """These, and no others."""
+        for partition in self._told - lag.keys():
+            LAG.remove(self._topic, partition)
+        for partition, events in lag.items():
+            LAG.labels(self._topic, partition).set(events)
+        self._told = set(lag)
+
+
 def watch(
-    settings: Settings, topic: str, owned: Callable[[], set[int]], end: Callable[[int], object] = os._exit
+    settings: Settings,
+    topic: str,
+    owned: Partitions,
+    waiting: Partitions,
+    end: Callable[[int], object] = os._exit,
 ) -> None:
-    """Start the watch; it lives as long as the process."""
-    threading.Thread(target=_watch, args=(settings, topic, owned, end), daemon=True, name="watchdog").start()
+    """Start the watch; it lives as long as the process. What is `waiting` for the world to come back need not move."""
+    arguments = (settings, topic, owned, waiting, end)
+    threading.Thread(target=_watch, args=arguments, daemon=True, name="watchdog").start()
 
 
-def _watch(settings: Settings, topic: str, owned: Callable[[], set[int]], end: Callable[[int], object]) -> None:
-    stalls, client = Stalls(), admin(confluent_options(settings))
+def _watch(
+    settings: Settings, topic: str, owned: Partitions, waiting: Partitions, end: Callable[[int], object]
+) -> None:
+    stalls, lags, client = Stalls(), Lags(topic), admin(confluent_options(settings))
     pause = threading.Event()
     while not pause.wait(PROBE_S):
         try:
@@ -56,10 +80,11 @@ def _watch(settings: Settings, topic: str, owned: Callable[[], set[int]], end: C
                 written = {p: offset for p, *_, offset in positions.show(connection, topic) if p in mine}
             ends = {p: log.end for p, log in logs(client, topic, written).items()} if written else {}
         except (psycopg.Error, KafkaException):
+            lags.tell({})
             continue
-        for partition, offset in written.items():
-            LAG.labels(topic, partition).set(max(0, ends[partition] - offset))
-        for partition, still in stalls.probe(written, ends).items():
+        lags.tell({partition: max(0, ends[partition] - offset) for partition, offset in written.items()})
+        must_move = {partition: offset for partition, offset in written.items() if partition not in waiting()}
+        for partition, still in stalls.probe(must_move, ends).items():
             if still * PROBE_S >= settings.stall_seconds:
                 tell("stalled", partition=partition, position=written[partition], log_end=ends[partition])
                 end(1)

@@ -10,13 +10,13 @@ from typing import Any, Final
 import faust
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
-from prometheus_client import start_http_server
 
 from broker.logs import tell
 from broker.processing.batching import Batch, Transport
 from broker.processing.lanes import Lanes
 from broker.processing.projector import Projector
 from broker.processing.watchdog import watch
+from broker.scrape import serve
 from broker.settings import Settings
 from broker.stream.clients import aiokafka_options
 from broker.stream.topics import CASE_EVENTS
@@ -51,9 +51,9 @@ class App(faust.App):  # type: ignore[misc]
         tell("crashed", error=type(reason).__name__)
         os._exit(1)
 
-    def watched(self) -> set[int]:
-        """Partitions that must move: ours, but for those that wait for the world to come back."""
-        return {tp.partition for tp in self.keeper.owned()} - self.projector.waiting
+    def owned(self) -> set[int]:
+        """The partitions that are ours."""
+        return {tp.partition for tp in self.keeper.owned()}
 
 
 def build(settings: Settings) -> App:
@@ -95,13 +95,12 @@ def build(settings: Settings) -> App:
 
 def run(settings: Settings) -> None:
     """Work until told to stop; any other end is a crash, and whoever started it starts it again."""
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    serve(settings, "worker")
 
     async def main() -> None:
         app = build(settings)
-        watch(settings, CASE_EVENTS.name, app.watched)
-        tell("started", pid=os.getpid())
+        watch(settings, CASE_EVENTS.name, app.owned, lambda: app.projector.waiting)
+        tell("started")
         worker = app.Worker(
             loglevel="ERROR",
             override_logging=False,

@@ -105,6 +105,20 @@ async def candidates(
             yield found
 
 
+async def by_key(connection: psycopg.AsyncConnection[Any], key: EntryKey) -> Found | None:
+    """One entry as it stands; None when there is none that anybody could be shown."""
+    async with connection.cursor(row_factory=class_row(Found)) as cursor:
+        await cursor.execute(query("read_entry"), key._asdict())
+        return await cursor.fetchone()
+
+
+async def parties(connection: psycopg.AsyncConnection[Any], keys: Sequence[EntryKey]) -> list[tuple[str, str]]:
+    """(key as text, party as in `entry.party_ref`) for every party of these entries."""
+    authorities, systems, case_ids = zip(*keys, strict=True)
+    asked = {"authorities": list(authorities), "systems": list(systems), "case_ids": list(case_ids)}
+    return await (await connection.execute(query("entry_parties"), asked)).fetchall()
+
+
 async def freshness(connection: psycopg.AsyncConnection[Any], authorities: Sequence[str]) -> list[Freshness]:
     """How fresh every source of these authorities is."""
     cursor = await connection.execute(query("source_freshness"), {"authorities": list(authorities)})

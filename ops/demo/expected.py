@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from ops.demo.payloads import Sample
+from broker.domain.identity import is_cpr
+from ops.demo.sample import Sender, Sending
 
 
 class Expected:
@@ -10,17 +11,15 @@ class Expected:
 
     def __init__(self) -> None:
         """None yet."""
-        self._live: dict[tuple[str, str], str] = {}
+        self._live: dict[tuple[Sender, str], str] = {}
 
-    def note(self, sample: Sample) -> None:
-        """One more payload of the stream."""
-        if sample.expect != "indexed":
-            return
-        key = sample.authority, sample.payload["SagIdentity"]
-        if sample.payload.get("Slettet"):
-            self._live.pop(key, None)
-        else:
-            self._live[key] = sample.payload["PrimaryPart"]["CPRnummer"].replace("-", "")
+    def note(self, sending: Sending) -> None:
+        """One more piece of the stream."""
+        for case, citizen in sending.cases:
+            if citizen is None:
+                self._live.pop((sending.sender, case), None)
+            else:
+                self._live[sending.sender, case] = citizen
 
     @property
     def cases(self) -> int:
@@ -28,5 +27,8 @@ class Expected:
         return len(self._live)
 
     def citizens(self, most: int) -> list[str]:
-        """Those with the most cases, in up to `most` of them."""
-        return [citizen for citizen, _ in Counter(self._live.values()).most_common(most)]
+        """Those with cases in the most systems, and of them those with the most cases, in up to `most` of them."""
+        cases = Counter(self._live.values())
+        systems = Counter(citizen for citizen, _ in {(citizen, key[0].system) for key, citizen in self._live.items()})
+        named = sorted(filter(is_cpr, cases), key=lambda citizen: (-systems[citizen], -cases[citizen], citizen))
+        return named[:most]

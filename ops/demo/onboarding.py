@@ -8,21 +8,32 @@ from typing import Any, Final
 import httpx
 
 from broker.security import Issuer
-from ops.demo.world import AARHUS, COPENHAGEN, ODENSE, SYSTEM, agreements, authorities, delimitations, reader_agreements
+from ops.demo import canonical, care
+from ops.demo.mix import senders
+from ops.demo.sample import Sender
+from ops.demo.world import AARHUS, COPENHAGEN, ODENSE, agreements, authorities, delimitations, reader_agreements
 from ops.embedded.errors import EmbeddedError
 
-EDITION: Final = date(2020, 1, 1)
+FIRST_EDITION: Final = date(2020, 1, 1)
+EDITION: Final = date(2022, 1, 1)
+_RETIRED_ROW: Final = f"{canonical.RETIRED},Gik ud af brug i demoen\n".encode()
 _A_DAY: Final = 86_400
 ALL: Final = tuple(authority["cvr"] for authority in authorities())
 
 
-def vendor_tokens(issuer: Issuer) -> dict[str, str]:
-    """A token for each municipality's SBSYS."""
+def vendor_tokens(issuer: Issuer) -> dict[Sender, str]:
+    """A token for each sender."""
     return {
-        cvr: issuer.issue(
-            {"sub": f"demo-{SYSTEM}-{cvr}", "role": "vendor", "system": SYSTEM, "authorities": [cvr]}, 30 * _A_DAY
+        sender: issuer.issue(
+            {
+                "sub": f"demo-{sender.system}-{sender.authority}",
+                "role": "vendor",
+                "system": sender.system,
+                "authorities": [sender.authority],
+            },
+            30 * _A_DAY,
         )
-        for cvr in ALL
+        for sender in senders()
     }
 
 
@@ -38,12 +49,14 @@ def employee_token(issuer: Issuer) -> str:
 
 
 async def onboard(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    """Authorities, the KLE edition, agreements of senders and readers, delimitations. Raises EmbeddedError."""
+    """Authorities, two KLE editions, agreements of senders and readers, delimitations. Raises EmbeddedError."""
     token = issuer.issue({"sub": "demo-onboarding", "role": "onboarding", "authorities": list(ALL)}, 600)
     kle = files("ops.demo").joinpath("kle.csv").read_bytes()
     await _put(http, token, "/v1/authorities", json=authorities())
-    await _put(http, token, f"/v1/kle/editions/{EDITION}", content=kle, headers={"Content-Type": "text/csv"})
-    await _put(http, token, "/v1/agreements", json=[*agreements(), *reader_agreements()])
+    for edition, rows in ((FIRST_EDITION, kle + _RETIRED_ROW), (EDITION, kle)):
+        await _put(http, token, f"/v1/kle/editions/{edition}", content=rows, headers={"Content-Type": "text/csv"})
+    agreed = [*agreements(), *care.agreements(), *canonical.agreements(), *reader_agreements()]
+    await _put(http, token, "/v1/agreements", json=agreed)
     await _put(http, token, "/v1/delimitations", json=delimitations())
 
 

@@ -15,9 +15,11 @@ from broker.settings import Settings
 from broker.stream.topics import OVERVIEWS
 from ops.demo.account import Account, Delivery
 from ops.demo.expected import Expected
+from ops.demo.following import follow
 from ops.demo.gauges import Gauges, Reading
+from ops.demo.mix import stream
 from ops.demo.onboarding import bearer, employee_token, onboard, vendor_tokens
-from ops.demo.payloads import STEP, Sample, stream
+from ops.demo.sample import Sending
 from ops.demo.sending import Lanes
 from ops.demo.settling import Settler
 from ops.demo.telling import Sample as SearchSample
@@ -26,8 +28,8 @@ from ops.demo.topic import live_keys
 from ops.embedded.errors import EmbeddedError
 from ops.embedded.instance import Ready
 
-PACE: Final = 50  # payloads a second once the first ones are through
-_CASES_AT_A_TIME: Final = 500
+PACE: Final = 50  # events a second once the first ones are through
+_AT_A_TIME: Final = 2_000
 _PATIENCE_S: Final = 90.0  # without any movement
 _LOOK_S: Final = 0.5
 _CANDIDATES: Final = 5
@@ -50,6 +52,7 @@ class Demo:
         """Nothing is sent yet."""
         self.flawed = False
         self._api = str(ready.api)
+        self._metrics = ready.metrics
         self._settings = settings
         self._wanted = wanted
         self._tell = teller
@@ -63,7 +66,7 @@ class Demo:
         """Set `flawed` unless everything is accounted for. Raises EmbeddedError."""
         limits = httpx.Limits(max_keepalive_connections=16)
         async with httpx.AsyncClient(base_url=self._api, timeout=30, trust_env=False, limits=limits) as http:
-            self._tell.line("Onboarding six municipalities: agreements, delimitations, a KLE edition ...")
+            self._tell.line("Onboarding six municipalities: agreements, delimitations, two KLE editions ...")
             await onboard(http, self._issuer)
             tokens = vendor_tokens(self._issuer)
             settler = Settler(http, tokens, self._account)
@@ -76,7 +79,9 @@ class Demo:
         settler.open.put_nowait(delivery)
 
     async def _course(self, http: httpx.AsyncClient, lanes: Lanes, settler: Settler) -> None:
-        self._tell.line(f"Sending {self._wanted.events:,} payloads of their SBSYS, good ones and bad ones ...")
+        self._tell.line(
+            f"Sending {self._wanted.events:,} events of their case and care systems, good ones and bad ones ..."
+        )
         started = time.monotonic()
         with self._tell.progress(self._wanted.events):
             watching = asyncio.create_task(self._watch(started))
@@ -94,22 +99,20 @@ class Demo:
             await self._go_on(lanes)
 
     async def _send(self, lanes: Lanes) -> None:
-        events = self._wanted.events
-        start = datetime.now(UTC) - events * STEP - _MARGIN
-        for sample in stream(self._wanted.seed, max(1, events // 4), events, start):
-            self._expected.note(sample)
-            await self._put(lanes, sample)
+        for sending in stream(self._wanted.seed, self._wanted.events, datetime.now(UTC) - _MARGIN):
+            self._expected.note(sending)
+            await self._put(lanes, sending)
         await lanes.flush()
 
-    async def _put(self, lanes: Lanes, sample: Sample) -> None:
-        self._account.sent[sample.authority] += 1
-        await lanes.put(sample)
+    async def _put(self, lanes: Lanes, sending: Sending) -> None:
+        self._account.sent[sending.sender] += len(sending.expect)
+        await lanes.put(sending)
 
     async def _flaws(self) -> list[str]:
         """What is not as it should be, once all have been sent."""
         flaws = list(self._account.surprises)
         if self._account.undecided:
-            flaws.append(f"{self._account.undecided} payloads have no verdict")
+            flaws.append(f"{self._account.undecided} events have no verdict")
         if not await self._at_rest():
             return [*flaws, f"the projection or the publication does not come to rest: {self._reading}"]
         published = await asyncio.to_thread(live_keys, self._settings, OVERVIEWS["sapa"])
@@ -133,10 +136,13 @@ class Demo:
 
     async def _conclude(self, http: httpx.AsyncClient, flaws: list[str], seconds: float) -> None:
         self._tell.table(self._account)
-        self._tell.balance(self._account, seconds)
+        self._tell.balance(self._account, seconds, self._reading)
         self._tell.missing(flaws)
+        self._tell.codes(self._account)
         self._tell.rejections(self._account)
-        self._tell.look(self._api, await self._sample(http), stays=not self._wanted.once)
+        sample = await self._sample(http)
+        changes = None if sample is None else await follow(http, sample.token, sample.citizen, self._wanted.seed + 1)
+        self._tell.look(self._api, sample, changes, () if self._wanted.once else self._metrics[1:])
         self._tell.summary(self._account, seconds)
 
     async def _sample(self, http: httpx.AsyncClient) -> SearchSample | None:
@@ -157,8 +163,8 @@ class Demo:
         with self._tell.progress(None):
             watching = asyncio.create_task(self._watch(time.monotonic()))
             try:
-                for number, sample in enumerate(_for_ever(self._wanted.seed), 1):
-                    await self._put(lanes, sample)
+                for number, sending in enumerate(_for_ever(self._wanted.seed), 1):
+                    await self._put(lanes, sending)
                     if number % PACE == 0:
                         await lanes.flush()
                         await asyncio.sleep(1)
@@ -175,11 +181,10 @@ class Demo:
             await asyncio.sleep(_LOOK_S)
 
 
-def _for_ever(seed: int) -> Iterator[Sample]:
+def _for_ever(seed: int) -> Iterator[Sending]:
     """Other cases each time, the last of them registered just now."""
-    size = 4 * _CASES_AT_A_TIME
     for number in count(1):
-        yield from stream(seed + number, _CASES_AT_A_TIME, size, datetime.now(UTC) - size * STEP - _MARGIN)
+        yield from stream(seed + number, _AT_A_TIME, datetime.now(UTC) - _MARGIN)
 
 
 async def _beside(work: Coroutine[None, None, None], *helpers: Coroutine[None, None, None]) -> None:

@@ -1,16 +1,15 @@
-"""Sends payloads the way vendors do: each municipality in its own order, one request of it at a time."""
+"""Sends the way vendors do: each municipality's system in its own order, one request of it at a time."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import httpx
-import orjson
 
 from ops.demo.account import Delivery
+from ops.demo.forms import FORMS
 from ops.demo.onboarding import bearer
-from ops.demo.payloads import Sample
-from ops.demo.world import SYSTEM
+from ops.demo.sample import Sender, Sending
 from ops.embedded.errors import EmbeddedError
 
 BATCH: Final = 200
@@ -21,17 +20,17 @@ _ANSWERED: Final = (202, 422)
 
 
 class Lanes:
-    """One lane a municipality; `run` works them while `put` and `flush` feed them."""
+    """One lane a sender; `run` works them while `put` and `flush` feed them."""
 
     def __init__(
-        self, http: httpx.AsyncClient, tokens: Mapping[str, str], delivered: Callable[[Delivery], None]
+        self, http: httpx.AsyncClient, tokens: Mapping[Sender, str], delivered: Callable[[Delivery], None]
     ) -> None:
         """`delivered` is called for each batch that was answered."""
-        self._lanes = {authority: _Lane(http, authority, token, delivered) for authority, token in tokens.items()}
+        self._lanes = {sender: _Lane(http, sender, token, delivered) for sender, token in tokens.items()}
 
-    async def put(self, sample: Sample) -> None:
+    async def put(self, sending: Sending) -> None:
         """Take one; waits while its lane is too far ahead."""
-        await self._lanes[sample.authority].put(sample)
+        await self._lanes[sending.sender].put(sending)
 
     async def flush(self) -> None:
         """Send what is there, and return when it is answered."""
@@ -49,17 +48,18 @@ class Lanes:
 
 class _Lane:
     def __init__(
-        self, http: httpx.AsyncClient, authority: str, token: str, delivered: Callable[[Delivery], None]
+        self, http: httpx.AsyncClient, sender: Sender, token: str, delivered: Callable[[Delivery], None]
     ) -> None:
         self._http = http
-        self._authority = authority
-        self._headers = {**bearer(token), "Content-Type": "application/json"}
+        self._sender = sender
+        self._form = FORMS[sender.system]
+        self._headers = {**bearer(token), "Content-Type": self._form.media_type}
         self._delivered = delivered
-        self._gathered: list[Sample] = []
-        self.batches: asyncio.Queue[list[Sample]] = asyncio.Queue(AHEAD)
+        self._gathered: list[Sending] = []
+        self.batches: asyncio.Queue[list[Sending]] = asyncio.Queue(AHEAD)
 
-    async def put(self, sample: Sample) -> None:
-        self._gathered.append(sample)
+    async def put(self, sending: Sending) -> None:
+        self._gathered.append(sending)
         if len(self._gathered) >= BATCH:
             await self.push()
 
@@ -74,22 +74,23 @@ class _Lane:
             self._delivered(await self._deliver(batch))
             self.batches.task_done()
 
-    async def _deliver(self, batch: Sequence[Sample]) -> Delivery:
+    async def _deliver(self, batch: Sequence[Sending]) -> Delivery:
         """Send until it is answered: what was not acknowledged is sent again, as a vendor must."""
-        body = orjson.dumps([sample.payload for sample in batch])
+        body = self._form.body(batch)
         for attempt in range(PATIENCE):
             answer = await self._post(body)
             if isinstance(answer, float):
                 await asyncio.sleep(answer)
                 continue
             told: dict[str, Any] = answer.json()
-            return Delivery(self._authority, batch, told["receipt_id"], told["rejected"], again=attempt > 0)
+            receipt, rejected, warnings = told["receipt_id"], told["rejected"], told["warnings"]
+            return Delivery(self._sender, list(_indexed(batch)), receipt, rejected, warnings, again=attempt > 0)
         raise EmbeddedError(f"the intake did not take a batch after {PATIENCE} attempts")
 
     async def _post(self, body: bytes) -> httpx.Response | float:
         """The answer, or in how many seconds to try again."""
         try:
-            answer = await self._http.post(f"/v1/events/{SYSTEM}", content=body, headers=self._headers)
+            answer = await self._http.post(self._form.path, content=body, headers=self._headers)
         except httpx.TransportError:
             return _AGAIN_S
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
@@ -97,3 +98,11 @@ class _Lane:
         if answer.status_code not in _ANSWERED or "receipt_id" not in answer.json():
             raise EmbeddedError(f"the intake answered {answer.status_code}: {answer.text[:300]}")
         return answer
+
+
+def _indexed(batch: Sequence[Sending]) -> Iterator[tuple[int, str]]:
+    """Where in the request each event is, and what is expected of it."""
+    first = 0
+    for sending in batch:
+        yield from enumerate(sending.expect, first)
+        first += sending.places

@@ -8,6 +8,7 @@ import httpx
 
 from ops.demo.account import Account, Delivery
 from ops.demo.onboarding import bearer
+from ops.demo.sample import Sender
 from ops.embedded.errors import EmbeddedError
 
 ASK_AGAIN_S: Final = 0.2
@@ -17,7 +18,7 @@ _NOBODY_ANSWERS: Final[list[dict[str, Any]]] = [{"status": "pending"}]
 class Settler:
     """Books what became of every delivery."""
 
-    def __init__(self, http: httpx.AsyncClient, tokens: Mapping[str, str], account: Account) -> None:
+    def __init__(self, http: httpx.AsyncClient, tokens: Mapping[Sender, str], account: Account) -> None:
         """`tokens` are those that the deliveries were sent with: a receipt is its sender's only."""
         self._http = http
         self._tokens = tokens
@@ -52,7 +53,7 @@ class Settler:
 
     async def _ask(self, delivery: Delivery) -> list[dict[str, Any]]:
         """What is known by now."""
-        headers = bearer(self._tokens[delivery.authority])
+        headers = bearer(self._tokens[delivery.sender])
         try:
             answer = await self._http.get(f"/v1/receipts/{delivery.receipt_id}", headers=headers)
         except httpx.TransportError:

@@ -1,10 +1,11 @@
 """What the demo says: calm lines for people, or one JSON value a line; progress on a terminal only."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,12 +13,19 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from broker.domain.outcome import STATUSES
+from ops.demo import canonical, care, world
 from ops.demo.account import Account, summary
 from ops.demo.gauges import Reading
 from ops.demo.world import name_of
 from ops.embedded.instance import Ready
 
-_WIDTH: Final = 100
+_WIDTH: Final = 110
+_SYSTEMS: Final = {
+    world.SYSTEM: "SBSYS, cases",
+    care.SYSTEM: "KL Gateway, care",
+    canonical.SYSTEM: "Acadre, canonical",
+}
+_ORDER: Final = {system: place for place, system in enumerate(_SYSTEMS)}
 _RUNNING: Final = "While this runs, look at:"
 
 
@@ -97,33 +105,52 @@ class Teller:
         self.line(f"Kafka, PostgreSQL and all services run after {seconds:.0f} s: {ready.api} (data in {self._data})")
 
     def table(self, account: Account) -> None:
-        """Per municipality, what became of what it sent."""
+        """Per system and municipality, what became of what it sent."""
         if self._as_json:
             return
-        table = Table(title="What became of each payload")
+        table = Table(title="What became of each event")
+        table.add_column("system")
         table.add_column("municipality")
         for name in ("sent", *STATUSES):
             table.add_column(name, justify="right")
-        for authority, sent in sorted(account.sent.items(), key=lambda pair: -pair[1]):
-            _row(table, name_of(authority), sent, account.outcomes[authority])
+        before = ""
+        for sender, sent in sorted(account.sent.items(), key=lambda pair: (_ORDER[pair[0].system], -pair[1])):
+            if before and before != sender.system:
+                table.add_section()
+            shown = "" if before == sender.system else _SYSTEMS[sender.system]
+            _row(table, shown, name_of(sender.authority), sent, account.outcomes[sender])
+            before = sender.system
         table.add_section()
-        _row(table, "together", account.sent.total(), account.total)
+        _row(table, "together", "", account.sent.total(), account.total)
         Console(width=_WIDTH).print(table)
 
     def rejections(self, account: Account) -> None:
         """A few, as their vendors see them."""
         if account.rejections:
-            self.line("\nSome payloads that were not taken in, and what their vendor was told at once:")
-        for municipality, told in account.rejections.values():
-            self.line(f"  {municipality}: {told['code']} at {told['pointer'] or '/'}")
+            self.line("\nSome that were not taken in, and what their vendor was told at once:")
+        for sender, told in account.rejections.values():
+            self.line(
+                f"  {name_of(sender.authority)}, {_SYSTEMS[sender.system]}: {told['code']} at {told['pointer'] or '/'}"
+            )
             self.line(f"    {told['detail']}")
             self.line(f"    What to do: {told['remedy']}")
 
-    def balance(self, account: Account, seconds: float) -> None:
+    def codes(self, account: Account) -> None:
+        """Every code that was met, and how often: refusals, what is incomplete, warnings."""
+        if self._as_json or not account.codes:
+            return
+        said = ", ".join(f"{code} {number:,}" for code, number in account.codes.most_common())
+        self.line("\nThe reasons given, and how often:")
+        self.line(fill(said, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+
+    def balance(self, account: Account, seconds: float, reading: Reading | None) -> None:
         """The sum, in words."""
         total = account.total
         parts = " + ".join(f"{total[status]:,} {status}" for status in STATUSES)
         self.line(f"{account.sent.total():,} sent = {parts}, in {seconds:.1f} s.")
+        p99 = None if reading is None else reading.p99
+        visible = "" if p99 is None else f" 99 % of them were visible within {p99:g} s of their arrival."
+        self.line(f"{account.sent.total() / max(seconds, 0.001):,.0f} events a second.{visible}")
 
     def summary(self, account: Account, seconds: float) -> None:
         """The sum, for programs: their last line."""
@@ -138,19 +165,24 @@ class Teller:
         if flaws:
             self.line(f"What the services say stands in {self._data / 'log'}")
 
-    def look(self, api: str, sample: Sample | None, *, stays: bool) -> None:
-        """Where to go on from here."""
+    def look(self, api: str, sample: Sample | None, changes: str | None, metrics: Sequence[str]) -> None:
+        """Where to go on from here. `metrics`: where the other processes tell theirs; none when it ends now."""
         addresses = {"docs": f"{api}/docs", "metrics": f"{api}/metrics", "data": str(self._data)}
         search = None if sample is None else {"url": sample.url, "token": sample.token, "body": sample.body}
         self.event("look", search=search, **addresses)
-        self.line(f"\n{_RUNNING if stays else self._again(api)}")
+        self.line(f"\n{_RUNNING if metrics else self._again(api)}")
         self.line(f"  the HTTP API, to read and to try    {addresses['docs']}")
-        self.line(f"  what is measured                    {addresses['metrics']}")
+        self.line(f"  what is measured, by the API        {addresses['metrics']}")
+        for url in metrics:
+            self.line(f"    by a worker or publisher          {url}")
         self.line(f"  what was rejected, and why          ./sagsbro rejections list --data {self._data}")
         self.line(f"  the services' own lines             {self._data / 'log'}")
         if sample is not None:
             self.line(f"  a caseworker's search for a citizen (nobody real) with {sample.found} cases to be seen:\n")
             self.line(sample.curl)
+        if sample is not None and changes is not None:
+            self.line("\n  what changes for some citizens, as it happens; Ctrl-C ends it:\n")
+            self.line(f"curl -sN {api}{changes} -H 'Authorization: Bearer {sample.token}'")
 
     def _again(self, api: str) -> str:
         port = api.rpartition(":")[2]
@@ -162,8 +194,8 @@ class Teller:
 
     def streaming(self, rate: int) -> None:
         """It goes on."""
-        self.line(f"\nNow {rate} payloads a second keep coming. Ctrl-C stops everything.")
+        self.line(f"\nNow {rate} events a second keep coming. Ctrl-C stops everything.")
 
 
-def _row(table: Table, name: str, sent: int, outcomes: Mapping[str, int]) -> None:
-    table.add_row(name, f"{sent:,}", *(f"{outcomes.get(status, 0):,}" for status in STATUSES))
+def _row(table: Table, system: str, name: str, sent: int, outcomes: Mapping[str, int]) -> None:
+    table.add_row(system, name, f"{sent:,}", *(f"{outcomes.get(status, 0):,}" for status in STATUSES))

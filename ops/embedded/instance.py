@@ -112,6 +112,15 @@ class Instance:
         self.supervisor.start(self._service(name, kind, {"SAGSBRO_METRICS_PORT": str(port)}))
         return name
 
+    @property
+    def metrics(self) -> list[str]:
+        """Where each worker and publisher tells its own."""
+        return list(self._metrics.values())
+
+    def name_at(self, metrics: str) -> str:
+        """Return the name of the service that tells its metrics there."""
+        return next(name for name, url in self._metrics.items() if url == metrics)
+
     def _start_parts(self) -> None:
         """Let both boot at the same time."""
         data = self.plan.data

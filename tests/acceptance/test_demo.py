@@ -16,7 +16,7 @@ from broker.domain.identity import has_cpr
 from broker.domain.outcome import STATUSES
 from ops.demo import directory
 from ops.demo.account import Account, Delivery, summary
-from ops.demo.payloads import Sample
+from ops.demo.sample import Sender
 from ops.embedded import orphans
 from ops.embedded.errors import EmbeddedError
 
@@ -35,7 +35,9 @@ class Demo:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.process = psutil.Popen(command(data, "--events", str(FEW)), stdout=-1, stderr=-3, text=True)
+        # Where the session looks for numbers that stand in no log.
+        with (data.parent / "demo.err").open("wb") as err:
+            self.process = psutil.Popen(command(data, "--events", str(FEW)), stdout=-1, stderr=err, text=True)
         self.said: dict[str, Any] = {}
         for line in self.process.stdout:
             told = json.loads(line)
@@ -142,10 +144,9 @@ def test_a_file_is_no_directory_for_a_demo(own_data: Path) -> None:
 
 
 def booked(events: list[dict[str, Any]], *expect: str, again: bool = False) -> Account:
-    account = Account()
-    samples = [Sample("55133018", {}, expected) for expected in expect]
-    account.sent["55133018"] += len(samples)
-    account.settle(Delivery("55133018", samples, "r", [], again=again), events)
+    account, sender = Account(), Sender("sbsys", "55133018")
+    account.sent[sender] += len(expect)
+    account.settle(Delivery(sender, list(enumerate(expect)), "r", [], [], again=again), events)
     return account
 
 

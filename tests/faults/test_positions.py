@@ -7,6 +7,7 @@ import sys
 import psycopg
 from confluent_kafka.admin import AdminClient
 
+from broker.domain.identity import has_cpr
 from broker.settings import Settings
 from broker.store.database import connect
 from broker.stream.clients import confluent_options
@@ -23,6 +24,7 @@ def refusal() -> str:
         [sys.executable, "-m", "broker.cli", "worker"], capture_output=True, text=True, timeout=90, check=False
     )
     assert worker.returncode == 3, worker.stderr
+    assert not has_cpr(worker.stderr)
     lines = [json.loads(line) for line in worker.stderr.splitlines() if line.startswith("{")]
     (refused,) = [line for line in lines if line["event"] == "position_refused"]
     detail: str = refused["detail"]

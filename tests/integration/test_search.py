@@ -20,7 +20,8 @@ from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.policy import POLICY, Permit, Query, Reader, Reason, Role, Scope, decide
 from broker.overviews.cursor import BrokenCursorError
 from broker.overviews.grants import grants, principals, roles
-from broker.overviews.search import NotLoggedError, Refused
+from broker.overviews.reading import NotLoggedError
+from broker.overviews.search import Refused
 from broker.store import database
 from broker.store import search as index_store
 from tests.integration.searching import AT, Index, listed, opened, state_like

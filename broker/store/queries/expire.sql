@@ -1,4 +1,5 @@
--- What has been kept as long as was promised: rejected bytes, receipts and first answers 30 days, outcomes as long as the log.
+-- What has been kept as long as was promised: rejected bytes, receipts and first answers 30 days, outcomes as long as the log,
+-- subscriptions as long as they said.
 WITH forgotten AS (
     UPDATE rejection SET payload = NULL
     WHERE payload IS NOT NULL AND at < clock_timestamp() - interval '30 days' RETURNING 1
@@ -8,5 +9,7 @@ WITH forgotten AS (
     DELETE FROM idempotency WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
 ), outcomes AS (
     DELETE FROM outcome WHERE at < clock_timestamp() - interval '35 days' RETURNING 1
+), subscriptions AS (
+    DELETE FROM subscription WHERE until <= clock_timestamp()
 )
 SELECT (SELECT count(*) FROM forgotten), (SELECT count(*) FROM receipts), (SELECT count(*) FROM outcomes)

@@ -1,0 +1,74 @@
+"""What every read of an overview needs and does: the parts behind it, and its row in the log before it is answered."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from broker import metrics
+from broker.domain.agreement import Facts
+from broker.domain.policy import POLICY, Query, Reader
+from broker.store import access_log
+from broker.store.access_log import Access
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class FactsSource(Protocol):
+    """Reference data as of the transaction that the connection is in."""
+
+    def current(self, connection: Connection) -> Awaitable[Facts]:
+        """All of it."""
+
+
+class Core(Protocol):
+    """What reading needs of a running service."""
+
+    @property
+    def pool(self) -> AsyncConnectionPool[Connection]:
+        """Connections to the index."""
+
+    @property
+    def facts(self) -> FactsSource:
+        """Reference data."""
+
+
+class NotLoggedError(Exception):
+    """The read could not be written down, so nothing is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was asked and shown. `subject` as in `entry.party_ref`; `denied` None: something was shown."""
+
+    purpose: str | None
+    subject: str | None
+    denied: str | None
+    cases: Sequence[str]
+
+
+async def note(connection: Connection, query: Query, read: Read) -> None:
+    """Write the read down, in a transaction of its own or in the caller's. Raises NotLoggedError."""
+    decision: Literal["permit", "deny"] = "permit" if read.denied is None else "deny"
+    basis = POLICY[query.overview].basis if read.denied is None else None
+    access = Access(
+        who(query.reader), query.overview, decision, read.purpose, read.subject, basis, read.denied, read.cases
+    )
+    try:
+        await access_log.write(connection, access)
+    except psycopg.Error as error:
+        raise NotLoggedError(type(error).__name__) from None
+    metrics.ACCESS.labels(query.overview, decision, read.denied or "").inc()
+
+
+def who(reader: Reader) -> dict[str, Any]:
+    """The reader as the log names them."""
+    return {
+        "subject": reader.subject,
+        "name": reader.name,
+        "role": str(reader.role),
+        "client": reader.client,
+        "authorities": sorted({scope.authority for scope in reader.scopes}),
+    }

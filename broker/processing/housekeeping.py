@@ -1,0 +1,70 @@
+"""What one process does for all of them: it measures what the database knows, and forgets what has been kept enough.
+
+Whoever holds the advisory lock does it. A process that is stopped loses the lock with its session, but not before
+what it last told has run out: so no fact is ever told by two.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import psycopg
+
+from broker.logs import tell
+from broker.metrics import SHARED, Kept
+from broker.settings import Settings
+from broker.store import measures, outbox
+from broker.store.database import connect
+
+LOCK: Final = 7_346_002
+MEASURE_S: Final = 5.0
+MOST_S: Final = 30.0
+SHARE: Final = 20
+"""Measuring takes at most one part in so many of the time."""
+EXPIRE_S: Final = 3600.0
+LOCK_IDLE_S: Final = 60
+Connection = psycopg.Connection[Any]
+Result = TypeVar("Result")
+
+
+async def keep_house(settings: Settings, kept: Kept = SHARED) -> None:
+    """Take the lock whenever it is free; after any trouble let it go and begin again. Blocking calls run in threads."""
+    while True:
+        try:
+            connection = await _in_thread(_locked, settings.dsn)
+            if connection is not None:
+                with connection:
+                    await _work(connection, kept)
+        except psycopg.Error as why:
+            tell("database_unreachable", error=type(why).__name__)
+        finally:
+            kept.tell(None)
+        await asyncio.sleep(MEASURE_S)
+
+
+async def _work(connection: Connection, kept: Kept) -> None:
+    expired_at = -EXPIRE_S
+    while True:
+        began = time.monotonic()
+        kept.tell(await _in_thread(measures.read, connection))
+        took = time.monotonic() - began
+        if began - expired_at >= EXPIRE_S:
+            await _in_thread(outbox.expire, connection)
+            expired_at = began
+        await asyncio.sleep(min(max(MEASURE_S, SHARE * took), MOST_S))
+
+
+def _locked(dsn: str) -> Connection | None:
+    connection = connect(dsn, "publisher-housekeeping")
+    connection.execute("SELECT set_config('idle_session_timeout', %s, false)", [f"{LOCK_IDLE_S}s"])
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+    if row is not None and row[0]:
+        return connection
+    connection.close()
+    return None
+
+
+async def _in_thread(call: Callable[..., Result], *arguments: object) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(None, partial(call, *arguments))
