@@ -86,7 +86,7 @@ class Issuer:
                 key,
                 algorithms=algorithms,
                 issuer=self._settings.issuer,
-                options={"require": ["exp", "iss", "sub"], "verify_aud": False},
+                **self._audience(),
             )
         except jwt.PyJWKClientConnectionError as error:
             raise KeysUnavailable("the outside issuer does not answer") from error
@@ -101,6 +101,13 @@ class Issuer:
         key = self._development_key()
         numbers = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
         return {"keys": [{**numbers, "kid": key_id(key), "alg": ALGORITHM, "use": "sig"}]}
+
+    def _audience(self) -> dict[str, Any]:
+        """What is asked of the claims; of an outside token also that it was made for here, or it is none."""
+        required = ["exp", "iss", "sub"]
+        if self._outside is None:
+            return {"options": {"require": required, "verify_aud": False}}
+        return {"audience": self._settings.audience or (), "options": {"require": [*required, "aud"]}}
 
     def _key_for(self, token: str) -> tuple[Any, list[str]]:
         if self._outside is None:

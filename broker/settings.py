@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     jwks_url: str | None = None
+    audience: str | None = None
+    """What the outside issuer's tokens must be made out to; goes with `jwks_url`."""
     issuer: str = "sagsbro-development"
     connectors: dict[str, dict[str, Any]] = {}
     """What a connector is told of a sender: by `system`, and over it by `authority/system`."""

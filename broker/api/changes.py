@@ -17,6 +17,7 @@ from broker.overviews.changes import NotSubscribed, TooOld, follow
 from broker.overviews.feed import FeedUnavailableError, ResumeTooOldError, TooManyError
 from broker.overviews.place import BrokenPlaceError
 from broker.overviews.reading import NotLoggedError
+from broker.overviews.request import Text
 from broker.overviews.subscription import Refused, SubscriptionRequest, Unfit
 from broker.security import Token
 
@@ -52,7 +53,7 @@ async def get_subscriptions(core: Cored, token: Anyone) -> list[dict[str, Any]]:
 
 @router.delete("/subscriptions", status_code=204)
 async def delete_subscriptions(
-    core: Cored, token: Anyone, overview: Annotated[str | None, Query(max_length=40)] = None
+    core: Cored, token: Anyone, overview: Annotated[Text | None, Query(max_length=40)] = None
 ) -> None:
     """Follow nothing more: in one overview, or in all."""
     await subscription.end(core, reader_of(token), overview)

@@ -1,5 +1,6 @@
 """The outermost layer: no body beyond the limit is read, and nothing unexpected gets out with its details."""
 
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -8,16 +9,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broker.api import problems
 from broker.logs import tell
 
-LARGEST_BODY: Final = 16 * 1024 * 1024
+KIB: Final = 1024
+LARGEST_BODY: Final = 16 * KIB * KIB  # of events and editions; what is packed has as much when it is unpacked
+LARGEST_QUESTION: Final = 64 * KIB
+LARGEST_OTHER: Final = KIB * KIB
+LIMITS: Final = (
+    (("/v1/events", "/v1/case-events", "/v1/kle/editions"), LARGEST_BODY),
+    (("/v1/overviews", "/v1/subscriptions"), LARGEST_QUESTION),
+)
+
+
+def limit_of(path: str) -> int:
+    """How many bytes a body sent to this path may have."""
+    for prefixes, limit in LIMITS:
+        if any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes):
+            return limit
+    return LARGEST_OTHER
 
 
 class Guard:
-    """ASGI middleware; `largest` body in bytes, with or without a Content-Length."""
+    """ASGI middleware; bodies are bounded by `limit` of their path, with or without a Content-Length."""
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+    def __init__(self, app: ASGIApp, limit: Callable[[str], int] = limit_of) -> None:
         """Wraps the whole app."""
         self._app = app
-        self._largest = largest
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -42,7 +58,7 @@ class Guard:
                 await answer(scope, receive, send)
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
-        left = self._largest
+        left = largest = self._limit(scope["path"])
         said = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if said.isdigit() and int(said[:20]) > left:
             left = -1
@@ -50,7 +66,7 @@ class Guard:
         async def counting() -> Message:
             nonlocal left
             if left < 0:
-                raise problems.Problem(413, "too_large", f"a body has at most {self._largest} bytes")
+                raise problems.Problem(413, "too_large", f"a body has at most {largest} bytes")
             message = await receive()
             left -= len(message.get("body", b""))
             return message if left >= 0 else await counting()

@@ -12,6 +12,7 @@ from broker.api.auth import require
 from broker.api.core import Connection, Core, core_of
 from broker.api.problems import Problem
 from broker.domain.policy import Role
+from broker.overviews.request import Text
 from broker.security import Token
 from broker.store import reference
 from broker.store.edition import FlawedEditionError, read_csv
@@ -27,6 +28,7 @@ def _listed(value: Any) -> Any:
 
 Cored = Annotated[Core, Depends(core_of)]
 Keeper = Annotated[Token, Depends(require(Role.ONBOARDING, Role.OPERATOR))]
+Operator = Annotated[Token, Depends(require(Role.OPERATOR))]  # what all authorities share
 Anyone = Annotated[Token, Depends(require(*Role))]
 Agreements = Annotated[list[Agreement], BeforeValidator(_listed)]
 Delimitations = Annotated[list[Delimitation], BeforeValidator(_listed)]
@@ -84,8 +86,8 @@ async def get_authorities(core: Cored, _token: Anyone) -> Bodies:
 
 
 @router.put("/kle/editions/{published}")
-async def put_edition(published: date, request: Request, core: Cored, token: Keeper) -> dict[str, Any]:
-    """A KLE edition as text/csv with the header emnenr,titel[,…]."""
+async def put_edition(published: date, request: Request, core: Cored, token: Operator) -> dict[str, Any]:
+    """A KLE edition as text/csv with the header emnenr,titel[,…]; it is every authority's, so an operator puts it."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
         raise Problem(415, "unsupported_media_type", "a KLE edition comes as text/csv")
     try:
@@ -97,7 +99,7 @@ async def put_edition(published: date, request: Request, core: Cored, token: Kee
 
 
 @router.get("/kle/{number}")
-async def get_number(number: str, core: Cored, _token: Anyone) -> dict[str, Any]:
+async def get_number(number: Text, core: Cored, _token: Anyone) -> dict[str, Any]:
     """What every edition calls the number."""
     async with core.pool.connection() as connection:
         known = await reference.kle_number(connection, number)

@@ -14,8 +14,12 @@ from broker.settings import Settings
 @click.command()
 def api() -> None:
     """Serve HTTP on `api_host:api_port` of the settings until SIGTERM."""
-    logs.configure("api")
     settings = Settings()
+    if settings.jwks_url and not settings.audience:
+        raise click.ClickException(
+            "SAGSBRO_JWKS_URL is set and SAGSBRO_AUDIENCE is not: tokens made for others would be taken"
+        )
+    logs.configure("api")
     # The server raises the signal again when it has stopped: then it is no accident but the end that was asked for.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     server = Server(create_app(settings), settings.api_host, settings.api_port)

@@ -32,6 +32,22 @@ def faults(events: int, kills: int, seeds: tuple[int, ...], *, as_json: bool) ->
         raise SystemExit(3)
 
 
+@bench.command()
+@click.option("--seconds", default=600.0, show_default=True, help="How long to send.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def intake(seconds: float, *, as_json: bool) -> None:
+    """Send as fast as the front door takes it: events a second, request times, and every process's memory."""
+    from ops.bench.intake import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-intake-") as folder:
+        report = asdict(run(Path(folder) / "data", seconds))
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for name, said in report.items():
+        click.echo(f"{name}: {said}")
+
+
 def _line(report: dict[str, object]) -> str:
     said = report["wrong"] or "table, topics and rejections equal what was sent"
     return f"seed {report['seed']}: {report['sent']} sent, {report['kills']} kills, {report['seconds']} s: {said}"

@@ -128,7 +128,12 @@ def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
         return Rejected(Code.UNKNOWN_SYSTEM, "/system", "no such sending system", covered=False)
     agreement = facts.senders.get((authority, system))
     if agreement is None:
-        return Rejected(Code.NO_AGREEMENT, "/authority", f"{authority} has no agreement with {system}", covered=False)
+        return Rejected(
+            Code.NO_AGREEMENT,
+            "/authority",
+            "there is no agreement between this authority and this system",
+            covered=False,
+        )
     if agreement.state is AgreementState.SUSPENDED:
         return Rejected(Code.SUSPENDED, "/authority", "the agreement is suspended", covered=False)
     if agreement.state not in ACCEPTING:

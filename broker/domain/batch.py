@@ -131,7 +131,7 @@ def _reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Pla
             "event_id": None if event is None else _text(event["event_id"]),
             "code": flaw.code.value,
             "pointer": flaw.pointer,
-            "detail": flaw.detail,
+            "detail": _text(flaw.detail),
             "kle": None if event is None else _number(event),
             "payload": arrival.value if flaw.covered else None,
             "topic": place.topic,

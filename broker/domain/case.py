@@ -68,6 +68,7 @@ K = TypeVar("K")
 Stamp = bytes
 """When a registration was made, as bytes that sort: newer is greater. `b""` is never."""
 NEVER: Final[Stamp] = b""
+EVENT_ID_BYTES: Final = 16
 
 
 def key_of(event: CaseEvent) -> EntryKey:
@@ -93,8 +94,8 @@ def stamp_of(event: CaseEvent, digest: bytes) -> Stamp:
 
 
 def just_before(event: CaseEvent) -> Stamp:
-    """Newer than everything registered earlier, older than everything registered at the event's own time."""
-    return stamp_of(event, b"")[:8]
+    """Newer than every registration of an earlier time or sequence, older than any of the event's own."""
+    return stamp_of(event, b"")[:-EVENT_ID_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,9 @@
 Every test looks at this event alone, so the verdict does not depend on what came before it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, cast
+from typing import cast
 
 from broker.domain.agreement import (
     AgreementState,
@@ -108,7 +107,7 @@ def case_date(event: CaseEvent) -> date:
 def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None, on: date) -> Rejected | None:
     primary = (p["id"] for p in items_of(event, "parties") if p["role"] == PRIMARY and p["id_type"] == "CPR")
     number = None if mapped is None else mapped.number
-    which = outside(agreement, on, _level(event.get("access")), number, primary)
+    which = outside(agreement, on, _level(event), number, primary)
     if which is None:
         return None
     pointer, detail = {
@@ -120,11 +119,14 @@ def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None
     return Rejected(Code.OUTSIDE_AGREEMENT, pointer, detail, covered=False)
 
 
-def _level(access: Mapping[str, Any] | None) -> int | None:
-    if access is None:
-        return None
-    level = access.get("sensitivity")
-    return SENSITIVITY_UNSAID if level is None else SENSITIVITY.get(level, 0)
+def _level(event: CaseEvent) -> int | None:
+    """The highest level that the event names for the case or any document of it; None when it names none."""
+    access = event.get("access")
+    levels = [SENSITIVITY.get(item["sensitivity"], 0) for item in items_of(event, "journal") if item.get("sensitivity")]
+    if access is not None:
+        level = access.get("sensitivity")
+        levels.append(SENSITIVITY_UNSAID if level is None else SENSITIVITY.get(level, 0))
+    return max(levels, default=None)
 
 
 def _delimited(event: CaseEvent, choices: tuple[Delimitation, ...], mapped: Mapped | None, on: date) -> bool:

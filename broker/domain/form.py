@@ -14,6 +14,8 @@ ItemFlaws = Callable[[Item, str], Iterator[Rejected]]
 MICROSECONDS: Final = 1_000_000
 FUTURE_TOLERANCE: Final = 300 * MICROSECONDS
 LONGEST_EVENT_ID: Final = 200
+LONGEST_KEY: Final = 200
+"""Of texts that are searched for: the database's index has a limit, and so has a number that people use."""
 NUL: Final = "\0"
 """No text that is searched for may hold it: the database cannot."""
 
@@ -41,6 +43,10 @@ PARTY_FORMS: Final[dict[str, Callable[[str], bool]]] = {
 
 def _violation(pointer: str, detail: str) -> Rejected:
     return Rejected(Code.SCHEMA_VIOLATION, pointer, detail)
+
+
+def _searchable(text: str) -> bool:
+    return len(text) <= LONGEST_KEY and NUL not in text
 
 
 def _one_of(names: frozenset[str]) -> str:
@@ -109,8 +115,8 @@ def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:
 def group_flaws(event: CaseEvent) -> Iterator[Rejected]:
     """What is wrong inside the groups, in their order."""
     properties = event.get("properties")
-    if properties is not None and NUL in properties["user_key"]:
-        yield _violation("/properties/user_key", "a NUL character")
+    if properties is not None and not _searchable(properties["user_key"]):
+        yield _violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
     yield from _access_flaws(event.get("access"))
     progress = event.get("progress")
     if progress is not None:
@@ -134,8 +140,8 @@ def _access_flaws(access: Item | None) -> Iterator[Rejected]:
 
 
 def _principal_flaws(item: Item, pointer: str) -> Iterator[Rejected]:
-    if NUL in item["principal_id"]:
-        yield _violation(f"{pointer}/principal_id", "a NUL character")
+    if not _searchable(item["principal_id"]):
+        yield _violation(f"{pointer}/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
 
 
 def _actor_flaws(actor: Item, pointer: str) -> Iterator[Rejected]:
@@ -176,7 +182,7 @@ def _party_flaws(party: Item, pointer: str) -> Iterator[Rejected]:
     form = PARTY_FORMS.get(party["id_type"])
     if form is None:
         yield Rejected(Code.PARTY_UNKNOWN_TYPE, f"{pointer}/id_type", "no such kind of identifier")
-    elif NUL in party["id"] or not form(party["id"]):
+    elif not _searchable(party["id"]) or not form(party["id"]):
         yield Rejected(Code.PARTY_MALFORMED, f"{pointer}/id", f"not of the form of {party['id_type']}")
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from broker.domain.agreement import Facts
-from broker.domain.case import SENSITIVITY_NAMES, State, visible_items
+from broker.domain.case import SENSITIVITY, SENSITIVITY_NAMES, State, visible_items
 from broker.domain.entry import Entry, steps_in_order
 from broker.domain.policy import Audience, Nobody, audience
 
@@ -69,6 +69,7 @@ def _content(entry: Entry, state: State, admitted: Audience, facts: Facts) -> di
                 "sensitivity": item.get("sensitivity"),
             }
             for item in visible_items(state, "journal")
-            if item["kind"] == "DOCUMENT"
+            # A document above the case's own level is for search, where each reader is judged by it.
+            if item["kind"] == "DOCUMENT" and SENSITIVITY.get(item.get("sensitivity") or "", 0) <= admitted.sensitivity
         ],
     }

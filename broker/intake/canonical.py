@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from broker.domain.case import ITEM_GROUPS, CaseEvent
 from broker.domain.outcome import Code, Rejected
 from broker.intake.pointers import pointer_of
+from broker.store.text import is_storable as is_storable  # noqa: PLC0414 - intake takes it from here
+from broker.store.text import storable
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -42,22 +44,11 @@ def iso(moment: int) -> str | int:
         return moment
 
 
-def is_storable(text: str) -> bool:
-    """Whether Avro and PostgreSQL can hold it: no zero character, no half of a surrogate pair."""
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text))
-
-
-def _storable(text: str) -> str:
-    if not is_storable(text):
-        raise ValueError("holds a character that cannot be stored")
-    return text
-
-
 def _listed(group: object) -> object:
     return {"complete": True, "items": group} if isinstance(group, list) else group
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(storable)]
 Time = Annotated[int, BeforeValidator(micros)]
 Long = Annotated[int, Field(ge=-_LONG, lt=_LONG)]
 

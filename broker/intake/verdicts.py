@@ -117,7 +117,7 @@ def kept_bytes(payload: object) -> bytes | None:
 def removal_of(event: CaseEvent) -> CaseEvent:
     """Takes an entry out of the index, and says nothing of the case.
 
-    Its id is the lowest there is and it has no sequence: the same event, sent again when it may be held, is newer.
+    Its id is the lowest there is: the same event, sent again when it may be held, is newer.
     """
     removal: CaseEvent = {
         "event_id": str(uuid.UUID(int=0)),
@@ -125,7 +125,7 @@ def removal_of(event: CaseEvent) -> CaseEvent:
         "authority": event["authority"],
         "case_id": event["case_id"],
         "registered_at": event["registered_at"],
-        "sequence": None,
+        "sequence": event.get("sequence"),
         "change": "REMOVED",
         "removal_reason": "LEFT_INDEX",
     }

@@ -145,7 +145,7 @@ class Stream:
             await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,)))
         # The part in the case is that of the first: the primary parties come first.
         query = self._for(frozenset(permitted[:1]))
-        return Event("entry", show(found, state, entry, query, facts, reference=permitted[0]))
+        return Event("entry", show(found, state, entry, query, facts, at.date(), reference=permitted[0]))
 
     def _permitted(self, entry: Entry, facts: Facts, at: datetime) -> list[str]:
         """The followed citizens for each of whom alone the entry may be shown."""

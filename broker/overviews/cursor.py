@@ -9,6 +9,7 @@ from typing import Any
 
 from broker.domain.identity import is_uuid
 from broker.store.search import Position
+from broker.store.text import is_storable
 
 SEAL_BYTES = 16
 
@@ -28,10 +29,14 @@ def unseal(cursor: str, search: Any, key: bytes) -> Position:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         created_at, authority, system, case_id, mac = json.loads(base64.b64decode(padded, b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise BrokenCursorError("not a cursor") from None
     texts = (authority, system, case_id, mac)
-    if type(created_at) is not int or not all(isinstance(text, str) for text in texts) or not is_uuid(case_id):
+    if (
+        type(created_at) is not int
+        or not all(isinstance(text, str) and is_storable(text) for text in texts)
+        or not is_uuid(case_id)
+    ):
         raise BrokenCursorError("not a cursor")
     position = Position(created_at, authority, system, case_id)
     if not hmac.compare_digest(mac.encode(), _mac(position, search, key).encode()):

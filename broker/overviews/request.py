@@ -9,6 +9,7 @@ from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_FORMS
 from broker.domain.identity import is_cpr
 from broker.domain.kle import is_pattern
+from broker.store.text import storable
 
 # Whoever has one of these is a person: the test of the person's part in the case applies.
 PERSONS = ("CPR", "ECPR")
@@ -27,6 +28,7 @@ def _pattern(text: str) -> str:
     return text
 
 
+Text = Annotated[str, AfterValidator(storable)]
 KlePattern = Annotated[str, AfterValidator(_pattern)]
 State = Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]
 
@@ -41,7 +43,7 @@ class Party(Strict):
     """A party by kind and number."""
 
     id_type: Literal["CPR", "ECPR", "CVR", "PNR", "BFE", "ESR", "URN", "FREE"]
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Annotated[Text, Field(min_length=1, max_length=200)]
 
     @model_validator(mode="after")
     def _formed(self) -> "Party":
@@ -56,12 +58,12 @@ class SearchRequest(Strict):
 
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     party: Party | None = Field(default=None, repr=False)
-    user_key: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
-    purpose: Annotated[str, Field(max_length=1000)] | None = None
+    user_key: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
+    purpose: Annotated[Text, Field(max_length=1000)] | None = None
     kle: Annotated[list[KlePattern], Field(min_length=1, max_length=100)] | None = None
     states: Annotated[list[State], Field(min_length=1, max_length=4)] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, Field(max_length=1000)] | None = None
+    cursor: Annotated[Text, Field(max_length=1000)] | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> "SearchRequest":

@@ -121,7 +121,7 @@ async def _page(
                 continue
             if len(entries) == search.request.limit:
                 return entries, last
-            entries.append(show(found, state, entry, search.query, search.facts, reference=reference))
+            entries.append(show(found, state, entry, search.query, search.facts, search.on, reference=reference))
             last = found.position
     return entries, None
 

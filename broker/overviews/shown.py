@@ -1,13 +1,14 @@
 """An entry as a reader is shown it. Only for what `decide` permitted. Pure."""
 
 import struct
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from broker.domain.agreement import Facts
 from broker.domain.case import NEVER, SENSITIVITY, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
 from broker.domain.entry import Entry, steps_in_order
-from broker.domain.policy import POLICY, Query
+from broker.domain.policy import POLICY, Permit, Query, decide
 from broker.store.search import Found
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,7 +16,7 @@ _HANDLERS: Final = ("PRIMARY_HANDLER", "HANDLER")
 
 
 def show(
-    found: Found, state: State, entry: Entry, query: Query, facts: Facts, *, reference: str | None
+    found: Found, state: State, entry: Entry, query: Query, facts: Facts, on: date, *, reference: str | None
 ) -> dict[str, Any]:
     """One Entry of the contract; `reference` is the party searched for, whose part in the case is told."""
     properties = _content(state, "properties")
@@ -42,7 +43,9 @@ def show(
         "handler": _named(handler),
         "contact": next((actor["contact"] for actor in (handler, responsible) if actor and actor.get("contact")), None),
         "link": properties.get("link"),
-        "documents": [_document(item) for item in visible_items(state, "journal") if _may_see(item, entry, query)],
+        "documents": [
+            _document(item) for item in visible_items(state, "journal") if _may_see(item, entry, query, facts, on)
+        ],
         "registered_at": moment(_registered_at(found.newest)),
         "received_at": text(found.received_at),
         "indexed_at": text(found.indexed_at),
@@ -96,16 +99,12 @@ def _named(actor: Item | None) -> dict[str, Any] | None:
     return None if actor is None else {field: actor.get(field) for field in ("id", "name", "authority")}
 
 
-def _may_see(item: Item, entry: Entry, query: Query) -> bool:
-    """A document is seen through the case and by its own level; a note never."""
-    if item["kind"] != "DOCUMENT" or entry.kle is None:
+def _may_see(item: Item, entry: Entry, query: Query, facts: Facts, on: date) -> bool:
+    """A document is seen through the case, and only by whom a case of the document's own level would be shown to."""
+    if item["kind"] != "DOCUMENT":
         return False
-    if item.get("sensitivity") is None:
-        return True
-    level, key, number = SENSITIVITY[item["sensitivity"]], entry.key, entry.kle
-    reader = query.reader
-    needed = (reader.scopes, reader.scopes if reader.client_scopes is None else reader.client_scopes)
-    return all(any(scope.covers(key.authority, number, level) for scope in scopes) for scopes in needed)
+    level = SENSITIVITY.get(item.get("sensitivity") or "", 0)
+    return level <= entry.sensitivity or isinstance(decide(replace(entry, sensitivity=level), query, facts, on), Permit)
 
 
 def _document(item: Item) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from broker.domain.policy import Overview, Query, Reader, Reason
 from broker.overviews.reading import Core, Read, note
-from broker.overviews.request import Strict, cpr
+from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import text
 from broker.store import subscriptions
 from broker.store.subscriptions import Follower, Subscription
+from broker.store.text import storable
 
 MOST_CITIZENS: Final = 500
 LONGEST: Final = timedelta(days=90)
@@ -21,11 +22,13 @@ LONGEST: Final = timedelta(days=90)
 class SubscriptionRequest(Strict):
     """Whom to follow in one overview, why and until when. `until` is judged when it is put."""
 
-    overview: Annotated[str, Field(max_length=40)]
+    overview: Annotated[Text, Field(max_length=40)]
     citizens: Annotated[
         list[Annotated[str, AfterValidator(cpr)]], Field(min_length=1, max_length=MOST_CITIZENS, repr=False)
     ]
-    purpose: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    purpose: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(storable)
+    ]
     effort_id: UUID | None = None
     until: AwareDatetime
 

@@ -7,6 +7,7 @@ and a batch that does not begin where the last one ended is never written.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import aiokafka
@@ -19,6 +20,8 @@ FETCH_BYTES = 4 * 1024 * 1024
 POLL_RECORDS = 10_000
 # Faust's fixed 1.5 s: a partition that has just been emptied waits that long beside idle ones.
 FETCH_WAIT_MS = 100
+FULL_S = 0.02
+DRAIN_S = 15.0
 
 
 class Batch(NamedTuple):
@@ -35,6 +38,12 @@ class Keeper(Protocol):
     """Who knows the positions: the lanes."""
 
     epoch: int
+
+    def has_room(self, tp: TP) -> bool:
+        """Whether more of this partition may be fetched."""
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way."""
 
     async def claim(self, partitions: set[TP]) -> Mapping[TP, int]:
         """Finish what is under way and say where each partition continues."""
@@ -105,8 +114,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return keeper
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Nothing is delivered again until a seek has said from where."""
+        """Let what is being written end, for the next owner; nothing is delivered until a seek has said from where."""
         self._delivered = {}
+        self._keeper.epoch += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._keeper.drain(), DRAIN_S)
         await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -122,8 +134,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the framework's
         async with self._fetching:
-            records = await super()._getmany(active_partitions, timeout)
-            return {tp: [batch] for tp in active_partitions or () if (batch := self._batch(tp, records.get(tp, ())))}
+            wanted = {tp for tp in active_partitions or () if self._keeper.has_room(tp)}
+            if not wanted:
+                await asyncio.sleep(FULL_S)
+                return {}
+            records = await super()._getmany(wanted, timeout)
+            return {tp: [batch] for tp in wanted if (batch := self._batch(tp, records.get(tp, ())))}
 
     def _batch(self, tp: TP, fetched: Sequence[Any]) -> Batch | None:
         start = self._delivered.get(tp)

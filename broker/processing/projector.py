@@ -19,7 +19,7 @@ from broker.domain.outcome import read_verdict
 from broker.logs import tell
 from broker.metrics import EVENT_TO_VISIBLE, EVENTS, WORKER_POSITION, system_label
 from broker.processing.batching import Batch
-from broker.processing.lanes import Claimed
+from broker.processing.lanes import Claimed, TryAgain
 from broker.settings import Settings
 from broker.store import batch as store
 from broker.store import facts, positions
@@ -29,7 +29,6 @@ from broker.stream.cluster import admin, logs
 from broker.stream.framing import HEADER, Decoder, Undecodable
 from broker.stream.registry import Registry, RegistryUnreachable
 
-TRY_AGAIN_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 Step = store.Advance
 # What may be wrong with the world; a session that Postgres ended for idling counts as an internal error there.
 WORLD: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
@@ -51,41 +50,35 @@ class Projector:
         self._admin = admin(confluent_options(settings))
         self._decoder = Decoder("case_event", Registry(settings.registry).schema)
         self._mine = threading.local()
-        self.waiting: set[int] = set()
-        """Partitions whose batch waits for the world to come back: no stall of ours."""
+        self._unheard: dict[Place, tuple[Plan, list[Arrival]]] = {}
 
     def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
         """Ask Kafka and the database where each partition continues. Raises PositionRefused."""
         with connect(self._settings.dsn, "worker") as connection:
             return positions.claim(connection, topic, logs(self._admin, topic, partitions))
 
-    def apply(self, batch: Batch, place: Place, position: int, wanted: Callable[[], bool]) -> bool:
-        """Write the batch exactly once, however often it takes. False when no longer wanted."""
-        attempt, arrivals = 0, None
+    def apply(self, batch: Batch, place: Place, position: int, again: bool) -> None:  # noqa: FBT001 - from the lane's thread
+        """Write the batch, once. Raises PositionLost, TryAgain."""
         step = Step(place, position, batch.next_offset)
-        while wanted():
-            try:
-                if arrivals is None:
-                    arrivals = decode((r for r in batch.records if r[0] >= position), self._decoder.decode)
+        try:
+            if not (again and self._committed(step)):
+                arrivals = decode((r for r in batch.records if r[0] >= position), self._decoder.decode)
                 self._commit(step, arrivals)
-            except RegistryUnreachable as why:
-                tell("registry_unreachable", detail=str(why))
-            except WORLD as why:
-                self._forget()
-                if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
-                    tell("batch_retried", partition=place.partition, error=type(why).__name__)
-                if self._committed(step):
-                    return self._done(place, arrivals)
-            else:
-                return self._done(place, arrivals)
-            self.waiting.add(place.partition)
-            time.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
-            attempt += 1
-        self.waiting.discard(place.partition)
-        return False
+        except RegistryUnreachable as why:
+            tell("registry_unreachable", detail=str(why))
+            raise TryAgain from None
+        except WORLD as why:
+            self._forget()
+            if isinstance(why, psycopg.errors.ProgramLimitExceeded):
+                raise
+            if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+                tell("batch_retried", partition=place.partition, error=type(why).__name__)
+            raise TryAgain from None
+        if (made := self._unheard.pop(place, None)) is not None:
+            _measure(*made)
 
     def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
-        self._mine.made = None
+        self._unheard.pop(step.place, None)
         session = self._session()
         with session.connection.transaction():
             row = session.connection.execute(query("hold_revision")).fetchone()
@@ -93,24 +86,15 @@ class Projector:
                 session.facts = facts.load(session.connection)
             store.advance(session.connection, step)
             if arrivals:
-                made = self._mine.made = plan(arrivals, session.facts, step.place)
+                made = plan(arrivals, session.facts, step.place)
                 store.write(session.connection, made, step.place)
-
-    def _done(self, place: Place, arrivals: list[Arrival] | None) -> bool:
-        """Count what was committed, be it that nobody said so."""
-        self.waiting.discard(place.partition)
-        made: Plan | None = self._mine.made
-        if made is not None and arrivals:
-            _measure(made, arrivals)
-        return True
+                # Counted when its commit is known, be it that nobody heard of it at first.
+                self._unheard[step.place] = made, arrivals
 
     def _committed(self, step: Step) -> bool:
         """Whether a commit that was never answered took place after all."""
-        try:
-            with connect(self._settings.dsn, "worker") as connection:
-                rows = positions.show(connection, step.place.topic)
-        except WORLD:
-            return False
+        with connect(self._settings.dsn, "worker") as connection:
+            rows = positions.show(connection, step.place.topic)
         return any(
             partition == step.place.partition and topic_id == step.place.topic_id and next_offset == step.next_offset
             for partition, _, topic_id, next_offset in rows

@@ -29,9 +29,11 @@ from broker.store import outbox
 from broker.store.database import connect
 from broker.stream.clients import aiokafka_options
 from broker.stream.framing import encode
-from broker.stream.topics import OVERVIEWS, REJECTIONS
+from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 
 CLAIM: Final = 500
+# Each may carry a megabyte.
+CLAIM_REJECTIONS: Final = 50
 IDLE_S: Final = 0.04
 LONGEST_IDLE_S: Final = 0.2
 RETRY_S: Final = 2.0
@@ -51,9 +53,15 @@ def messages(claim: outbox.Claim, on: date) -> list[Message]:
         for overview in POLICY.values():
             if overview.published:
                 value = publication(entry, marked.state, marked.revision, overview.name, claim.facts, on)
-                encoded = None if value is None else encode("overview_entry", value)
+                encoded = None if value is None else bounded("overview_entry", value, "content")
                 sent.append((OVERVIEWS[overview.name].name, str(marked.key).encode(), encoded))
     return sent
+
+
+def bounded(schema: str, value: dict[str, Any], bulk: str) -> bytes:
+    """The framed value; without its bulk when it would be too large for the topic."""
+    encoded = encode(schema, value)
+    return encoded if len(encoded) < LARGEST_VALUE // 2 else encode(schema, {**value, bulk: None})
 
 
 class Shard:
@@ -70,6 +78,7 @@ class Shard:
             transaction_timeout_ms=30_000,
             linger_ms=5,
             max_batch_size=256 * 1024,
+            max_request_size=LARGEST_VALUE,
             request_timeout_ms=15_000,
         )
 
@@ -82,7 +91,7 @@ class Shard:
                 published = await (self._rejections() if self._shard == REJECTION_SHARD else self._entries())
                 idle = IDLE_S if published else min(2 * idle, LONGEST_IDLE_S)
                 # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
-                if published < CLAIM:
+                if published < (CLAIM_REJECTIONS if self._shard == REJECTION_SHARD else CLAIM):
                     await asyncio.sleep(idle)
         finally:
             await self._producer.stop()
@@ -100,7 +109,7 @@ class Shard:
         return len(claim.entries)
 
     async def _rejections(self) -> int:
-        rejections = await _in_thread(outbox.claim_rejections, self._connection, CLAIM)
+        rejections = await _in_thread(outbox.claim_rejections, self._connection, CLAIM_REJECTIONS)
         if not rejections:
             return 0
         await self._send([(REJECTIONS.name, r["rejection_id"].encode(), _encoded(r)) for r in rejections])
@@ -114,14 +123,12 @@ class Shard:
 
 
 def _encoded(rejection: dict[str, Any]) -> bytes:
-    return encode(
-        "rejection",
-        {
-            **rejection,
-            "rejected_at": int(rejection["rejected_at"].timestamp() * 1_000_000),
-            "remedy": REMEDY[Code(rejection["code"])],
-        },
-    )
+    value = {
+        **rejection,
+        "rejected_at": int(rejection["rejected_at"].timestamp() * 1_000_000),
+        "remedy": REMEDY[Code(rejection["code"])],
+    }
+    return bounded("rejection", value, "payload")
 
 
 async def _in_thread(call: Callable[..., Result], *arguments: object) -> Result:

@@ -22,7 +22,6 @@ from broker.stream.clients import aiokafka_options
 from broker.stream.topics import CASE_EVENTS
 
 SESSIONS: Final = 2
-UNDER_WAY: Final = 3
 
 
 class AsItIs(faust.Schema):  # type: ignore[misc]
@@ -89,7 +88,7 @@ def build(settings: Settings) -> App:
         tell("stopping")
         await app.keeper.stop()
 
-    app.keeper = Lanes(app.projector, executor, UNDER_WAY)
+    app.keeper = Lanes(app.projector, executor)
     return app
 
 
@@ -99,7 +98,7 @@ def run(settings: Settings) -> None:
 
     async def main() -> None:
         app = build(settings)
-        watch(settings, CASE_EVENTS.name, app.owned, lambda: app.projector.waiting)
+        watch(settings, CASE_EVENTS.name, app.owned, lambda: app.keeper.waiting)
         tell("started")
         worker = app.Worker(
             loglevel="ERROR",

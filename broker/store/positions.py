@@ -52,7 +52,10 @@ def show(connection: Connection, topic: str) -> list[tuple[int, str, str, int]]:
 
 
 def put(connection: Connection, topic: str, partition: int, log: Log, next_offset: int) -> None:
-    """An operator's decision: read on from here in this log."""
+    """An operator's decision: read on from here in this log. What was said of later offsets is said anew."""
+    connection.execute(
+        "DELETE FROM outcome WHERE topic = %s AND partition = %s AND next_offset > %s", [topic, partition, next_offset]
+    )
     connection.execute(
         "INSERT INTO position (topic, partition, cluster_id, topic_id, next_offset) VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (topic, partition) DO UPDATE SET cluster_id = excluded.cluster_id,"

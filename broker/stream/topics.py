@@ -17,7 +17,10 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
 
+LARGEST_VALUE: Final = 4 * 1024 * 1024
+"""Of what the publisher sends, in bytes."""
 _OVERVIEW = {
+    "max.message.bytes": str(LARGEST_VALUE),
     "cleanup.policy": "compact",
     "segment.ms": str(HOUR),
     "max.compaction.lag.ms": str(DAY),
@@ -36,7 +39,9 @@ CASE_EVENTS: Final = Topic(
     },
 )
 CONSENTS: Final = Topic("sagsbro.consents.v1", 3, None, {"retention.ms": str(35 * DAY)})
-REJECTIONS: Final = Topic("sagsbro.rejections.v1", 3, "rejection", {"retention.ms": str(30 * DAY)})
+REJECTIONS: Final = Topic(
+    "sagsbro.rejections.v1", 3, "rejection", {"retention.ms": str(30 * DAY), "max.message.bytes": str(LARGEST_VALUE)}
+)
 OVERVIEWS: Final = {
     name: Topic(f"sagsbro.overview.{name}.v1", 6, "overview_entry", _OVERVIEW)
     for name in ("sapa", "borgerblikket", "hoi")

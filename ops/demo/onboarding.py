@@ -51,10 +51,11 @@ def employee_token(issuer: Issuer) -> str:
 async def onboard(http: httpx.AsyncClient, issuer: Issuer) -> None:
     """Authorities, two KLE editions, agreements of senders and readers, delimitations. Raises EmbeddedError."""
     token = issuer.issue({"sub": "demo-onboarding", "role": "onboarding", "authorities": list(ALL)}, 600)
+    operator = issuer.issue({"sub": "demo-operator", "role": "operator"}, 600)
     kle = files("ops.demo").joinpath("kle.csv").read_bytes()
     await _put(http, token, "/v1/authorities", json=authorities())
     for edition, rows in ((FIRST_EDITION, kle + _RETIRED_ROW), (EDITION, kle)):
-        await _put(http, token, f"/v1/kle/editions/{edition}", content=rows, headers={"Content-Type": "text/csv"})
+        await _put(http, operator, f"/v1/kle/editions/{edition}", content=rows, headers={"Content-Type": "text/csv"})
     agreed = [*agreements(), *care.agreements(), *canonical.agreements(), *reader_agreements()]
     await _put(http, token, "/v1/agreements", json=agreed)
     await _put(http, token, "/v1/delimitations", json=delimitations())

@@ -166,6 +166,28 @@ def test_every_change_is_marked_for_publication_with_the_revision_it_made(sessio
     assert rows.fetchall() == [(3, 3)]
 
 
+def test_a_change_that_fewer_may_see_goes_before_the_rest(sessions: list[Connection]) -> None:
+    one, _ = sessions
+
+    def lane() -> int:
+        ((lane,),) = one.execute("WITH d AS (DELETE FROM dirty RETURNING lane) SELECT lane FROM d").fetchall()
+        return int(lane)
+
+    party = {"item_id": "p", "role": "PRIMARY", "id_type": "CPR", "id": "0101011234"}
+    lanes = []
+    steps: tuple[dict[str, Any], ...] = (
+        {},
+        {"access": {"sensitivity": "FORTROLIGE_PERSONOPLYSNINGER"}},
+        {"access": {"sensitivity": "VIP_SAGER"}},
+        {"access": {"sensitivity": "VIP_SAGER"}, "parties": {"complete": True, "items": [party]}},
+        {"change": "REMOVED", "removal_reason": "LEFT_INDEX"},
+    )
+    for n, more in enumerate(steps, 1):
+        put(one, PLACES[0], [changed(n, **more)], n)
+        lanes.append(lane())
+    assert lanes == [1, 1, 0, 0, 0]
+
+
 def test_workers_who_write_the_same_cases_at_once_agree_with_the_pure_merge(sessions: list[Connection]) -> None:
     chance = random.Random(7)  # noqa: S311 - reproducible, not secret
     arrived = []

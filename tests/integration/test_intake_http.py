@@ -12,6 +12,7 @@ import pytest
 
 from broker.domain.outcome import VERDICT_BYTE
 from broker.security import BadToken, Issuer, KeysUnavailable
+from broker.settings import Settings
 from broker.store.database import connect
 from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS
@@ -339,8 +340,9 @@ async def test_the_api_starts_without_kafka_and_database() -> None:
 
 
 async def test_an_outside_issuer_is_trusted_by_its_jwks_alone(api: Running) -> None:
-    outside = api.settings.model_copy(update={"jwks_url": f"{api.http.base_url}/.well-known/jwks.json"})
-    ours = await asyncio.to_thread(api.issuer.issue, {"sub": "s", "role": "vendor"}, 60)
+    jwks_url = f"{api.http.base_url}/.well-known/jwks.json"
+    outside = api.settings.model_copy(update={"jwks_url": jwks_url, "audience": "sagsbro"})
+    ours = await asyncio.to_thread(api.issuer.issue, {"sub": "s", "role": "vendor", "aud": "sagsbro"}, 60)
     token = await asyncio.to_thread(Issuer(outside).verify, ours)
     assert token.subject == "s"
     other_name = Issuer(outside.model_copy(update={"issuer": "somebody else"}))
@@ -349,6 +351,29 @@ async def test_an_outside_issuer_is_trusted_by_its_jwks_alone(api: Running) -> N
     nowhere = Issuer(outside.model_copy(update={"jwks_url": "http://127.0.0.1:1/keys"}))
     with pytest.raises(KeysUnavailable):
         await asyncio.to_thread(nowhere.verify, ours)
+
+
+async def test_a_token_that_an_outside_issuer_made_for_somebody_else_is_none_here(api: Running) -> None:
+    jwks_url = f"{api.http.base_url}/.well-known/jwks.json"
+    outside = api.settings.model_copy(update={"jwks_url": jwks_url, "audience": "sagsbro"})
+    nobody = api.settings.model_copy(update={"jwks_url": jwks_url})
+    made = {"sub": "s", "role": "vendor"}
+
+    async def taken(settings: Settings, **claims: Any) -> bool:
+        token = await asyncio.to_thread(api.issuer.issue, {**made, **claims}, 60)
+        try:
+            await asyncio.to_thread(Issuer(settings).verify, token)
+        except BadToken:
+            return False
+        return True
+
+    assert await taken(outside, aud="sagsbro")
+    assert await taken(outside, aud=["others", "sagsbro"])
+    elsewhere: list[dict[str, Any]] = [{}, {"aud": "others"}, {"aud": ["others"]}, {"aud": ""}, {"aud": []}, {"aud": 1}]
+    for strange in elsewhere:
+        assert not await taken(outside, **strange)
+        assert not await taken(nobody, **strange)
+        assert await taken(api.settings, **strange)  # the development issuer's tokens are made for nobody else
 
 
 async def test_processes_that_start_at_once_have_one_key(api: Running) -> None:

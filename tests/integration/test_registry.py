@@ -190,13 +190,24 @@ async def test_reading_is_open_and_so_is_registering_what_is_there_already(api: 
     path = "/registry/subjects/a-value/versions"
     refused = await api.http.post(path, json=body)
     assert (refused.status_code, refused.json()["error_code"]) == (401, 40101)
-    assert (await put(api, "a-value", record(), role="vendor")).json()["error_code"] == 40301
+    for role in ("vendor", "onboarding"):
+        assert (await put(api, "a-value", record(), role=role)).json()["error_code"] == 40301
     assert "a-value" not in (await api.http.get("/registry/subjects")).json()
-    registered = await put(api, "a-value", record(), role="onboarding")
+    registered = await put(api, "a-value", record())
     assert (await api.http.post(path, json=body)).json() == registered.json()
     assert (await api.http.get("/registry/schemas/types")).json() == ["AVRO"]
-    for method, where in (("DELETE", "subjects/a-value"), ("PUT", "config"), ("PUT", "mode/a-value")):
+    onboarding = await asyncio.to_thread(api.bearer, role="onboarding")
+    for method, where in (
+        ("DELETE", "subjects/a-value"),
+        ("DELETE", "subjects/a-value/versions/1"),
+        ("PUT", "config"),
+        ("DELETE", "config/a-value"),
+        ("PUT", "mode/a-value"),
+        ("DELETE", "mode/a-value"),
+    ):
         assert (await api.http.request(method, f"/registry/{where}", json={})).status_code == 401
+        forbidden = await api.http.request(method, f"/registry/{where}", json={}, headers=onboarding)
+        assert (forbidden.status_code, forbidden.json()["error_code"]) == (403, 40301)
 
 
 async def test_an_incompatible_schema_is_refused_with_what_is_wrong_until_the_level_allows_it(api: Running) -> None:

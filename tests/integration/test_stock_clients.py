@@ -155,7 +155,7 @@ def test_a_stock_producer_with_a_compatible_schema_of_its_own_is_indexed(whole: 
 
 
 def test_a_stock_client_that_knows_passwords_only_gives_the_token_as_one(whole: Whole) -> None:
-    password = {"basic.auth.user.info": f"token:{whole.token('onboarding')}"}
+    password = {"basic.auth.user.info": f"token:{whole.token('operator')}"}
     with whole.registry(**password) as registry:
         schema = Schema(other_schema("by_password"), "AVRO")
         schema_id = registry.register_schema("by-password-value", schema)

@@ -6,7 +6,17 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.domain.case import EMPTY, CaseEvent, State, merge, merge_all, outcome_of, stamp_of, visible_items
+from broker.domain.case import (
+    EMPTY,
+    CaseEvent,
+    State,
+    just_before,
+    merge,
+    merge_all,
+    outcome_of,
+    stamp_of,
+    visible_items,
+)
 from broker.store.document import dump, load
 from tests.strategies import events, stated
 
@@ -97,3 +107,13 @@ def test_an_older_registration_is_stale_and_changes_nothing() -> None:
     older = stated(event(1, access={"sensitivity": None}))
     outcome, after = outcome_of(newer, older)
     assert (outcome, after) == ("stale", newer)
+
+
+def test_leaving_at_an_events_own_moment_takes_what_is_older_and_lets_the_same_event_come_back() -> None:
+    before = stated(event(7, sequence=4, access={"sensitivity": None}))
+    leaving = event(7, sequence=5, access={"sensitivity": "VIP_SAGER"})
+    left = merge(before, State(removed=(just_before(leaving), None), source=(just_before(leaving), None)))
+    assert left.groups == {}
+    outcome, back = outcome_of(left, stated(leaving))
+    assert outcome == "indexed"
+    assert set(back.groups) == {"access"}

@@ -61,6 +61,7 @@ def party(**changes: Any) -> Groups:
     return {"parties": {"complete": True, "items": [item]}}
 
 
+DOCUMENT = {"item_id": "d", "kind": "DOCUMENT", "title": "brev", "registered_at": CREATED}
 FLAWS: list[tuple[Groups, Code, str]] = [
     ({"event_id": ""}, Code.SCHEMA_VIOLATION, "/event_id"),
     ({"event_id": "x" * 201}, Code.SCHEMA_VIOLATION, "/event_id"),
@@ -78,6 +79,17 @@ FLAWS: list[tuple[Groups, Code, str]] = [
         {"properties": {"user_key": "\0", "title": "", "created_at": CREATED}},
         Code.SCHEMA_VIOLATION,
         "/properties/user_key",
+    ),
+    (
+        {"properties": {"user_key": "x" * 201, "title": "", "created_at": CREATED}},
+        Code.SCHEMA_VIOLATION,
+        "/properties/user_key",
+    ),
+    (party(id_type="FREE", id="x" * 201), Code.PARTY_MALFORMED, "/parties/items/0/id"),
+    (
+        {"journal": {"complete": True, "items": [{**DOCUMENT, "sensitivity": "VIP_SAGER"}]}},
+        Code.OUTSIDE_AGREEMENT,
+        "/access/sensitivity",
     ),
     ({"classification": {"kle": "27.3604"}}, Code.KLE_MALFORMED, "/classification/kle"),
     ({"classification": {"kle": "２7.36.04"}}, Code.KLE_MALFORMED, "/classification/kle"),

@@ -1,7 +1,7 @@
 """Lanes write batches in order, drop what an old epoch fetched, and end the process rather than skip anything."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
@@ -10,7 +10,7 @@ from faust.types import TP
 
 from broker.domain.batch import Place
 from broker.processing.batching import Batch
-from broker.processing.lanes import Claimed, Lanes
+from broker.processing.lanes import QUEUED, Claimed, Lanes, TryAgain
 from broker.processing.watchdog import Stalls
 from broker.store.batch import PositionLost
 from broker.store.positions import PositionRefused
@@ -30,27 +30,29 @@ class Written:
         self.positions = {0: 0, 1: 0}
         self.batches: list[Batch] = []
         self.refuse = False
+        self.away = 0
 
     def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
         if self.refuse:
             raise PositionRefused("another cluster")
         return {p: (Place(topic, "id", p), self.positions[p]) for p in partitions}
 
-    def apply(self, batch: Batch, place: Place, position: int, wanted: Callable[[], bool]) -> bool:
-        if not wanted():
-            return False
+    def apply(self, batch: Batch, place: Place, position: int, again: bool) -> None:  # noqa: FBT001 - the protocol's
+        del again
+        if self.away and place.partition == 0:
+            self.away -= 1
+            raise TryAgain
         if self.positions[place.partition] != position:
             raise PositionLost("moved")
         self.positions[place.partition] = batch.next_offset
         self.batches.append(batch)
-        return True
 
 
 class Site:
     def __init__(self) -> None:
         self.written = Written()
         self.codes: list[int] = []
-        self.lanes = Lanes(self.written, ThreadPoolExecutor(2), 3, self._end)
+        self.lanes = Lanes(self.written, ThreadPoolExecutor(2), self._end)
 
     def _end(self, code: int) -> NoReturn:
         self.codes.append(code)
@@ -118,6 +120,34 @@ async def test_a_log_that_does_not_fit_ends_the_process_for_an_operator(site: Si
 async def test_a_claim_waits_for_what_is_being_written_and_then_reads_the_position(site: Site) -> None:
     await site.lanes.put(site.batch(0, 10))
     assert await site.lanes.claim({FIRST}) == {FIRST: 10}
+
+
+async def test_a_lane_that_waits_for_the_world_holds_back_nobody_else(site: Site) -> None:
+    site.written.away = 10**9
+    other = TP(TOPIC, 1)
+    for start in range(0, 10 * QUEUED, 10):
+        await site.lanes.put(site.batch(start, start + 10))
+    assert not site.lanes.has_room(FIRST)
+    for start in range(0, 50, 10):
+        await site.lanes.put(site.batch(start, start + 10, tp=other))
+    async with asyncio.timeout(5):
+        await site.lanes._tails[other]
+        while not site.lanes.waiting:  # noqa: ASYNC110 - one turn of the loop at a time
+            await asyncio.sleep(0)
+    assert site.lanes.owned() == {FIRST: 0, other: 50}
+    assert site.lanes.waiting == {0}
+    site.written.away = 0
+    await site.lanes.drain()
+    assert site.lanes.owned() == {FIRST: 10 * QUEUED, other: 50}
+    assert site.lanes.waiting == set()
+
+
+async def test_a_batch_that_waits_is_given_up_when_its_epoch_ends(site: Site) -> None:
+    site.written.away = 10**9
+    await site.lanes.put(site.batch(0, 10))
+    async with asyncio.timeout(5):
+        await site.lanes.stop()
+    assert site.written.batches == []
 
 
 def test_only_standing_still_with_lag_counts_as_a_stall() -> None:

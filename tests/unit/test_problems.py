@@ -30,7 +30,7 @@ class Form(BaseModel):
 def app() -> FastAPI:
     made = FastAPI()
     problems.install(made)
-    made.add_middleware(Guard, largest=1000)
+    made.add_middleware(Guard, limit=lambda _path: 1000)
 
     @made.post("/form")
     async def form(form: Form) -> int:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.cli import main
 from broker.domain.policy import Role
 from broker.security import BadToken, read_claims
 
@@ -73,3 +75,11 @@ def test_a_claim_that_cannot_be_read_makes_it_no_token(broken: dict[str, Any]) -
 def test_no_claims_raise_anything_else(claims: dict[str, Any]) -> None:
     with pytest.raises(BadToken):
         read_claims({**CLAIMS, "areas": 1, **claims})
+
+
+@pytest.mark.parametrize("audience", [{}, {"SAGSBRO_AUDIENCE": ""}])
+def test_the_api_does_not_start_with_an_outside_issuer_and_no_audience(audience: dict[str, str]) -> None:
+    environment = {"SAGSBRO_JWKS_URL": "http://127.0.0.1:1/keys", **audience}
+    ran = CliRunner().invoke(main, ["api"], env=environment)
+    assert ran.exit_code == 1
+    assert "SAGSBRO_AUDIENCE" in ran.output

@@ -41,7 +41,7 @@ INVALID_LEVEL: Final = 42203
 INVALID_MODE: Final = 42204
 NOT_PERMITTED: Final = 42205
 STORE_FAILED: Final = 50001
-_WRITERS: Final = (Role.OPERATOR, Role.ONBOARDING)
+_WRITERS: Final = (Role.OPERATOR,)  # schemas are every sender's and every reader's
 _LONGEST_SUBJECT: Final = 255
 _LONG_CODE: Final = 1000  # longer codes begin with their status
 

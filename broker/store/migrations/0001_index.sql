@@ -89,6 +89,7 @@ CREATE INDEX rejection_with_bytes ON rejection (at) WHERE payload IS NOT NULL;
 CREATE INDEX rejection_unpublished ON rejection (at) WHERE published_at IS NULL;
 CREATE INDEX rejection_place ON rejection (topic, partition, log_offset) WHERE log_offset IS NOT NULL;
 CREATE INDEX rejection_of_sender ON rejection (authority, system, at);
+CREATE INDEX rejection_open ON rejection (system, code) WHERE state = 'open';
 
 CREATE TABLE receipt (
     receipt_id uuid PRIMARY KEY,

@@ -30,11 +30,18 @@ WITH merged AS (
         AND e.shape & 1024 = 0
         AND e.shape & 511 & ~excluded.shape = 0
         AND e.newest < excluded.newest
-    RETURNING e.authority, e.system, e.case_id, e.revision
+    RETURNING e.authority, e.system, e.case_id, e.revision,
+        -- Fewer may see it now: the purge lane, before a full load's backlog.
+        old.complete AND (
+            NOT new.complete OR new.sensitivity > old.sensitivity OR new.kle IS DISTINCT FROM old.kle
+            OR new.principals IS DISTINCT FROM old.principals OR new.primary_party IS DISTINCT FROM old.primary_party
+            OR new.parties IS DISTINCT FROM old.parties
+        ) AS narrowed
 ), marked AS (
-    INSERT INTO dirty (authority, system, case_id, revision)
-    SELECT authority, system, case_id, revision FROM merged
-    ON CONFLICT (shard, authority, system, case_id) DO UPDATE SET revision = excluded.revision
+    INSERT INTO dirty (authority, system, case_id, revision, lane)
+    SELECT authority, system, case_id, revision, CASE WHEN narrowed THEN 0 ELSE 1 END FROM merged
+    ON CONFLICT (shard, authority, system, case_id)
+        DO UPDATE SET revision = excluded.revision, lane = least(dirty.lane, excluded.lane)
 )
 SELECT i.ordinal
 FROM incoming i

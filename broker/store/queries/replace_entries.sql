@@ -17,9 +17,15 @@ WITH replaced AS (
         document = r.document
     FROM revised r
     WHERE e.authority = r.authority AND e.system = r.system AND e.case_id = r.case_id
-    RETURNING e.authority, e.system, e.case_id, e.revision, e.complete
+    RETURNING e.authority, e.system, e.case_id, e.revision,
+        -- Fewer may see it now: the purge lane, before a full load's backlog.
+        old.complete AND (
+            NOT new.complete OR new.sensitivity > old.sensitivity OR new.kle IS DISTINCT FROM old.kle
+            OR new.principals IS DISTINCT FROM old.principals OR new.primary_party IS DISTINCT FROM old.primary_party
+            OR new.parties IS DISTINCT FROM old.parties
+        ) AS narrowed
 )
 INSERT INTO dirty (authority, system, case_id, revision, lane)
-SELECT authority, system, case_id, revision, CASE WHEN complete THEN 1 ELSE 0 END FROM replaced
+SELECT authority, system, case_id, revision, CASE WHEN narrowed THEN 0 ELSE 1 END FROM replaced
 ON CONFLICT (shard, authority, system, case_id)
     DO UPDATE SET revision = excluded.revision, lane = least(dirty.lane, excluded.lane)

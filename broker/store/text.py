@@ -1,0 +1,13 @@
+"""What a text may hold to be kept and looked for. Pure."""
+
+
+def is_storable(text: str) -> bool:
+    """Whether Avro and PostgreSQL can hold it: no zero character, no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text))
+
+
+def storable(text: str) -> str:
+    """Raises ValueError, which does not repeat it."""
+    if not is_storable(text):
+        raise ValueError("holds a character that cannot be stored")
+    return text
