@@ -94,12 +94,13 @@ class Measures:
 class Kept(Collector):
     """What one process reads in the database for all; says nothing while it does not know.
 
-    What it reads is told for `GOOD_FOR_S` and no longer: by then another process may tell newer ones.
+    What it reads is told for `good_for_s` seconds and no longer: by then another process may tell newer ones.
     """
 
     GOOD_FOR_S: Final = 45.0
 
-    def __init__(self) -> None:
+    def __init__(self, good_for_s: float = GOOD_FOR_S) -> None:
+        self._good_for_s = good_for_s
         self._measures: Measures | None = None
         self._at = 0.0
 
@@ -110,7 +111,7 @@ class Kept(Collector):
     def collect(self) -> Iterator[Metric]:
         """Called by the library at each scrape."""
         measures = self._measures
-        known = measures is not None and time.monotonic() - self._at < self.GOOD_FOR_S
+        known = measures is not None and time.monotonic() - self._at < self._good_for_s
         for row in KEPT:
             family = GaugeMetricFamily(row.name, row.documentation, labels=row.labels)
             for labels, value in getattr(measures, row.field).items() if known else ():

@@ -71,7 +71,7 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
     """One storm on a machine of its own under `data`."""
     report, began = Report(seed), time.monotonic()
     with instance.held(instance.Plan(data, publishers=2), {}) as running:
-        running.start(_prepare)
+        running.start(ready)
         settings = said(running.settings)
         storm = Storm(seed, scale.events)
         chaos = Chaos(running, random.Random(seed), scale, report, tell)  # noqa: S311 - reproducible
@@ -86,7 +86,8 @@ def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Rep
     return report
 
 
-def _prepare(where: Mapping[str, str]) -> None:
+def ready(where: Mapping[str, str]) -> None:
+    """Make an instance with these settings ready for a storm: schema, topics, reference data."""
     settings = said(where)
     prepare(settings)
     agree(settings)

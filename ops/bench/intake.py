@@ -10,11 +10,10 @@ import httpx
 import orjson
 import psutil
 
-from broker.cli.setup import prepare
 from broker.intake.canonical import to_json
 from broker.security import Issuer
 from broker.settings import said
-from ops.bench.faults import agree
+from ops.bench.faults import ready
 from ops.bench.storm import AUTHORITY, SYSTEM, Storm
 from ops.embedded import instance
 from ops.embedded.instance import Instance
@@ -42,11 +41,6 @@ def run(data: Path, seconds: float) -> Report:
     """NDJSON batches of 500, four requests at once, on a Sagsbro of its own under `data`."""
     report = Report()
     with instance.held(instance.Plan(data), {}) as running:
-
-        def ready(_: object) -> None:
-            prepare(said(running.settings))
-            agree(said(running.settings))
-
         address = running.start(ready).api
         settings = said(running.settings)
         claims = {"role": "vendor", "sub": "bench", "system": SYSTEM, "authorities": [AUTHORITY]}

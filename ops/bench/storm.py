@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from broker.domain.case import GROUPS, ITEM_GROUPS, MANDATORY, CaseEvent, State, visible_items
+from broker.domain.case import GROUPS, ITEM_GROUPS, CaseEvent, State, visible_items
 from broker.domain.identity import EntryKey
 from broker.stream.framing import BUNDLED, encode
 
@@ -217,11 +217,6 @@ def _bare(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _bare(inner) for name, inner in value.items() if inner is not None and inner is not False}
     return [_bare(inner) for inner in value] if isinstance(value, list) else value
-
-
-def complete(groups: dict[str, Group]) -> bool:
-    """Whether the case may be shown at all."""
-    return all(group in groups for group in MANDATORY)
 
 
 def digest(lines: Iterable[str]) -> str:

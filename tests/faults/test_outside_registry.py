@@ -4,19 +4,17 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 
 import fastavro
 from aiokafka import AIOKafkaProducer
 
-from broker.cli.setup import prepare
 from broker.settings import Settings, said
 from broker.store.database import connect
 from broker.stream.clients import aiokafka_options
 from broker.stream.framing import HEADER, schema_text
 from broker.stream.topics import CASE_EVENTS
-from ops.bench.faults import agree, settle
+from ops.bench.faults import ready, settle
 from ops.bench.storm import AUTHORITY, START, SYSTEM, WANTED
 from ops.embedded import instance
 from ops.embedded.part import Part
@@ -61,11 +59,6 @@ async def send(settings: Settings, value: bytes) -> None:
 
 def indexed(data: Path, registry: str, schema_id: int) -> list[str]:
     """Run a whole Sagsbro on that registry and send it the event."""
-
-    def ready(where: Mapping[str, str]) -> None:
-        prepare(said(where))
-        agree(said(where))
-
     with instance.held(instance.Plan(data), {"SAGSBRO_REGISTRY": registry}) as here:
         here.start(ready)
         settings = said(here.settings)
