@@ -48,6 +48,32 @@ def intake(seconds: float, *, as_json: bool) -> None:
         click.echo(f"{name}: {said}")
 
 
+@bench.command()
+@click.option("--events", default=200_000, show_default=True, help="How many events a pass has.")
+@click.option("--runs", default=3, show_default=True, help="How often each row is measured.")
+@click.option("--row", "rows", multiple=True, help="Only this row; repeatable. [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a run, as it comes.")
+def throughput(events: int, runs: int, rows: tuple[str, ...], *, as_json: bool) -> None:
+    """Events a second of our whole pipeline, of its peers and of the database alone; exit 3 when a table is wrong."""
+    from ops.bench.throughput import ROWS, run, table  # noqa: PLC0415 - only this command needs it
+
+    if unknown := sorted(set(rows) - set(ROWS)):
+        raise click.BadParameter(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}", param_hint="--row")
+    results = []
+    with tempfile.TemporaryDirectory(prefix="sagsbro-throughput-") as folder:
+        measured = run(Path(folder) / "data", events, runs, rows or ROWS, lambda text: click.echo(text, err=True))
+        for result in measured:
+            results.append(result)
+            if as_json:
+                click.echo(json.dumps(asdict(result)))
+            if result.why:
+                click.echo(f"{result.row}: {result.why}", err=True)
+    if not as_json:
+        click.echo("\n".join(table(results)))
+    if any(result.verdict == "wrong" for result in results):
+        raise SystemExit(3)
+
+
 def _line(report: dict[str, object]) -> str:
     said = report["wrong"] or "table, topics and rejections equal what was sent"
     return f"seed {report['seed']}: {report['sent']} sent, {report['kills']} kills, {report['seconds']} s: {said}"

@@ -163,7 +163,7 @@ def _replay(events: list[CaseEvent]) -> dict[str, Group]:
         if event["change"] == "REMOVED":
             standing = {}
             continue
-        for group in GROUPS_SENT:
+        for group in GROUPS:
             said: Any = event.get(group)
             if said is None:
                 continue

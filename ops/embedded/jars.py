@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched once, and with the checksums that `kafka.lock.toml` demands at every start."""
+"""Jars by lock: fetched once, and with the checksums that the lock demands at every start."""
 
 import fcntl
 import hashlib
@@ -36,20 +36,26 @@ class Jar:
 
 
 def kafka_jars() -> Path:
-    """Return a directory with every jar of the lock, verified now.
+    """Return a directory with every jar of Kafka's lock, verified now. Raises EmbeddedError."""
+    return locked_jars(LOCK, "kafka", "Apache Kafka, 43 MB")
+
+
+def locked_jars(lock: Path, name: str, title: str) -> Path:
+    """Return a directory with every jar of a lock, verified now.
 
     Raises:
         EmbeddedError: they are not there yet and cannot be fetched.
 
     """
-    text = LOCK.read_bytes()
+    text = lock.read_bytes()
     locked = read_lock(text.decode())
     cache = _cache()
-    directory = cache / f"kafka-{hashlib.sha256(text).hexdigest()[:16]}"
+    directory = cache / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}"
     if verified(directory, locked):
         return directory
-    with _locked(cache / "kafka.lock"):
+    with _locked(cache / f"{name}.lock"):
         if not verified(directory, locked):  # another process may have fetched them while this one waited
+            print(f"Fetching {title} ({len(locked)} jars; only this once) ...", file=sys.stderr, flush=True)
             _fetch(directory, locked)
     return directory
 
@@ -74,7 +80,6 @@ def _matches(path: Path, jar: Jar) -> bool:
 
 
 def _fetch(directory: Path, locked: list[Jar]) -> None:
-    print(f"Fetching Apache Kafka ({len(locked)} jars, 43 MB; only this once) ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetching-") as temporary:
         complete = Path(temporary, "jars")
         complete.mkdir()
@@ -97,16 +102,14 @@ def _download(jar: Jar, repository: Path) -> Path:
         except (OSError, RuntimeError) as error:  # what requests and jgo raise
             if attempt + 1 == _ATTEMPTS:
                 why = "Is the network away? It is needed for the first start only."
-                message = (
-                    f"cannot fetch {jar.file_name}, which the embedded Kafka needs. {why} ({type(error).__name__})"
-                )
+                message = f"cannot fetch {jar.file_name}. {why} ({type(error).__name__})"
                 raise EmbeddedError(message) from error
             (repository / component.path_prefix / jar.file_name).unlink(missing_ok=True)
             continue
         if _matches(path, jar):
             return path
         break
-    message = f"{jar.file_name} is not the file that {LOCK.name} names: its checksum differs. It is not used."
+    message = f"{jar.file_name} is not the file that its lock names: the checksum differs. It is not used."
     raise EmbeddedError(message)
 
 
