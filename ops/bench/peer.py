@@ -43,7 +43,8 @@ class Peer:
         self.pid = process.pid
         self._log = log
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, args=[process.stdout], daemon=True, name="peer").start()
+        self._listener = threading.Thread(target=self._listen, args=[process.stdout], daemon=True, name="peer")
+        self._listener.start()
 
     def await_event(self, event: str, patience_s: float) -> None:
         """Return at once when the peer says so. Raises RuntimeError when it ends or says nothing for so long."""
@@ -58,6 +59,10 @@ class Peer:
             if json.loads(line)["event"] == event:
                 return
 
+    def join(self) -> None:
+        """Wait until it has nothing more to say."""
+        self._listener.join()
+
     def _listen(self, output: IO[bytes]) -> None:
         for line in output:
             self._lines.put(line.decode())
@@ -70,19 +75,22 @@ def started(name: str, environment: Mapping[str, str], folder: Path) -> Iterator
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "peer.log"
     tether = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-")
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
+    with (
+        log.open("ab") as errors,
+        subprocess.Popen(
             (*tether, *_command(name, folder)),
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-        )
-    try:
-        yield Peer(process, log)
-    finally:
-        process.kill()
-        process.wait()
+        ) as process,
+    ):
+        peer = Peer(process, log)
+        try:
+            yield peer
+        finally:
+            process.kill()
+            peer.join()
 
 
 def environment(kafka: str, database: str, topic: str, group: str, events: int) -> dict[str, str]:

@@ -53,6 +53,12 @@ class Stage:
         self._pause = threading.Event()
         _let_groups_gather(running.kafka)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
     def fill(self, records: Iterable[Filled]) -> None:
         """Send one pass; from here on the topic is read from where it begins."""
         self._starts = self._logs(CASE_EVENTS)

@@ -62,28 +62,26 @@ def run(
         settings = said(running.settings)
         prepare(settings)
         agree(settings)
-        stage = Stage(running, log)
-        tell(f"sending {events} events")
-        stage.fill(load.first())
-        measures = _measures(stage, load, chosen, data)
-        for number in range(1, runs + 1):
-            for row, measure in measures.items():
-                tell(f"run {number}: {row}")
+        with Stage(running, log) as stage:
+            tell(f"sending {events} events")
+            stage.fill(load.first())
+            measures = _measures(stage, load, chosen, data)
+            for number in range(1, runs + 1):
+                for row, measure in measures.items():
+                    tell(f"run {number}: {row}")
+                    stage.empty()
+                    yield measure(number)
+            if workers := {row: many for row, many in WORKERS.items() if row in chosen}:
                 stage.empty()
-                yield measure(number)
-        workers = {row: number for row, number in WORKERS.items() if row in chosen}
-        if not workers:
-            return
-        stage.empty()
-        stage.project(max(workers.values()))
-        stage.keep()
-        tell(f"sending {events} more events")
-        stage.fill(load.second())
-        for number in range(1, runs + 1):
-            for row, many in workers.items():
-                tell(f"run {number}: {row}, {SECOND}")
-                stage.restore()
-                yield _ours(stage, f"{row}, {SECOND}", many, number)
+                stage.project(max(workers.values()))
+                stage.keep()
+                tell(f"sending {events} more events")
+                stage.fill(load.second())
+            for number in range(1, runs + 1):
+                for row, many in workers.items():
+                    tell(f"run {number}: {row}, {SECOND}")
+                    stage.restore()
+                    yield _ours(stage, f"{row}, {SECOND}", many, number)
 
 
 def table(results: Iterable[Result]) -> Iterator[str]:
