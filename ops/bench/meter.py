@@ -1,7 +1,7 @@
 """What some processes, with all their children, use of the machine."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -55,16 +55,19 @@ class Meter:
             self._look()
 
     def _look(self) -> None:
-        self._rss = max(self._rss, sum(process.memory_info().rss for process in self._tree()))
+        self._rss = max(self._rss, int(self._sum(lambda process: process.memory_info().rss)))
 
     def _cpu_now(self) -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in self._tree())
+        return self._sum(lambda process: sum(process.cpu_times()[:2]))
 
-    def _tree(self) -> Iterator[psutil.Process]:
+    def _sum(self, of: Callable[[psutil.Process], float]) -> float:
+        """Over the whole tree; a process may end while it is looked at."""
+        total = 0.0
         for root in self._roots:
             with suppress(psutil.NoSuchProcess):
-                yield root
-                yield from root.children(recursive=True)
+                for process in (root, *root.children(recursive=True)):
+                    total += of(process)
+        return total
 
 
 def _machine() -> tuple[float, float]:

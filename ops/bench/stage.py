@@ -50,6 +50,7 @@ class Stage:
         self._starts: dict[int, Log] = {}
         self._ends: dict[int, Log] = {}
         self._connection = connect(self.settings.dsn, "bench")
+        self._connection.execute("SET transaction_timeout = 0")  # putting back millions of entries takes longer
         self._pause = threading.Event()
         _let_groups_gather(running.kafka)
 
