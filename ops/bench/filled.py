@@ -74,6 +74,11 @@ def citizen_of(number: int) -> str:
     return f"{citizen % 28 + 1:02}{citizen // 28 % 12 + 1:02}{citizen // 336 % 1_000_000:06}"
 
 
+def user_key_of(number: int) -> str:
+    """What its sender calls a case."""
+    return f"27.36.04-G01-{number}-24"
+
+
 def _record(chance: random.Random, n: int, number: int) -> Filled:
     event, fate = filled(chance, n, number), chance.random()
     if fate < REFUSED:
@@ -97,7 +102,7 @@ def filled(chance: random.Random, n: int, number: int) -> CaseEvent:
         "sequence": 1,
         "change": "REGISTERED",
         "properties": {
-            "user_key": f"27.36.04-G01-{number}-24",
+            "user_key": user_key_of(number),
             "title": "Bevilling af hjælpemiddel",
             "legal_basis": "Serviceloven § 112",
             "created_at": created,

@@ -193,8 +193,9 @@ def candidates(index: Index, query: Query, said: Facts, asked: Asked) -> list[En
     )
 
     async def collect() -> list[EntryKey]:
-        async with index.pool.connection() as connection, connection.transaction():
-            stream = index_store.candidates(connection, looked_for, grants(row, query, said, ON), None, 3)
+        async with index.pool.connection() as connection:
+            holders = await index_store.holders(connection, looked_for)
+            stream = index_store.candidates(connection, looked_for, grants(row, query, said, ON, holders), None, 3)
             async with aclosing(stream) as rows:
                 return [EntryKey(found.authority, found.system, found.case_id) async for found in rows]
 
