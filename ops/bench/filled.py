@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -52,8 +53,12 @@ class Load:
 
     def second(self) -> Iterator[Filled]:
         """When most of the cases are there."""
-        chance = random.Random(self.seed + 1)  # noqa: S311 - reproducible
-        for n in range(self.events, 2 * self.events):
+        return islice(self.later(self.events), self.events)
+
+    def later(self, registration: int) -> Iterator[Filled]:
+        """The same without end, from a registration on: those before it are older."""
+        chance = random.Random(self.seed + registration)  # noqa: S311 - reproducible
+        for n in count(registration):
             yield _record(chance, n, chance.randrange(self.events) if chance.random() < AGAIN else n)
 
 
