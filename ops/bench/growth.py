@@ -9,13 +9,10 @@ when it is weighed.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
-
-import psutil
 
 from broker.security import Issuer
 from broker.settings import Settings, said
@@ -29,8 +26,8 @@ from ops.bench.filled import Load
 from ops.bench.filling import fill
 from ops.bench.latency import send
 from ops.bench.reads import QUESTIONS, READERS, TTL, over_http, ready
+from ops.bench.weighing import resident, spent
 from ops.embedded import instance
-from ops.embedded.instance import Instance
 
 MICRO: Final = 1_000_000
 SEARCHES: Final = 200
@@ -111,24 +108,3 @@ def keep_up(settings: Settings, size: int, live: int, report: Report) -> Pace:
     report.wrong += settle(settings)
     published = time.monotonic() - began
     return Pace(size, live, round(projected * MICRO / live, 1), round(published * MICRO / live, 1))
-
-
-def spent(running: Instance) -> dict[str, float]:
-    """CPU seconds of each process and its children, living and gone, since it began."""
-    return {name: sum(map(_seconds, _family(running, name))) for name in running.supervisor.names}
-
-
-def resident(running: Instance, name: str) -> int:
-    """Megabytes of the process alone: PostgreSQL's sessions share what they hold."""
-    return int(_family(running, name)[0].memory_info().rss // 2**20)
-
-
-def _family(running: Instance, name: str) -> list[psutil.Process]:
-    process = psutil.Process(running.supervisor.pid(name))
-    return [process, *process.children(recursive=True)]
-
-
-def _seconds(process: psutil.Process) -> float:
-    with suppress(psutil.NoSuchProcess):
-        return float(sum(process.cpu_times()[:4]))  # user and system, its own and those of children that have ended
-    return 0.0

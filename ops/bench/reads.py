@@ -13,7 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,9 @@ from broker.store import search as index
 from broker.store.database import connect, conninfo, query
 from ops.bench.filled import AUTHORITIES, SUBJECTS, agree, case_id, citizen_of, sender_of, user_key_of
 from ops.bench.filling import fill
+from ops.bench.weighing import spent
 from ops.embedded import instance
+from ops.embedded.instance import Instance
 
 OK: Final = 200
 SCAN: Final = "Seq Scan"
@@ -57,7 +60,11 @@ Sample = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement; milliseconds a request. shown: entries an answer, on average."""
+    """One measurement; milliseconds a request. shown: entries an answer, on average.
+
+    cpu: of API and PostgreSQL together, warming up included; it depends less than the clock on what else the machine
+    does. None where one request is not all that was done.
+    """
 
     entries: int
     reader: str
@@ -68,6 +75,7 @@ class Row:
     p50: float
     p99: float
     worst: float
+    cpu: float | None = None
 
 
 @dataclass(slots=True)
@@ -89,13 +97,13 @@ def run(data: Path, sizes: Sequence[int], requests: int, tell: Tell = lambda _: 
     """Fill to each size in turn, on a Sagsbro of its own under `data`, and read."""
     report, filled = Report(), 0
     with instance.held(instance.Plan(data, workers=0, publishers=0), {}) as running:
-        address = running.start(ready).api
+        running.start(ready)
         settings = said(running.settings)
         for size in sorted(sizes):
             report.fill_seconds[size] = round(fill(settings, filled, size), 1)
             tell(f"{size} entries, filled in {report.fill_seconds[size]} s")
             filled = size
-            measure(settings, str(address), size, requests, report)
+            measure(running, settings, size, requests, report)
     return report
 
 
@@ -106,19 +114,27 @@ def ready(where: Mapping[str, str]) -> None:
     agree(settings)
 
 
-def measure(settings: Settings, address: str, entries: int, requests: int, report: Report) -> None:
+def measure(running: Instance, settings: Settings, entries: int, requests: int, report: Report) -> None:
     """All readers and questions at this size."""
     issuer = Issuer(settings)
     for reader, claims in READERS.items():
         token = issuer.issue(claims, TTL)
         for asked, question in QUESTIONS.items():
             for at_once in AT_ONCE:
-                samples = over_http(address, token, question, entries, at_once, requests // at_once)
+                before = _spent(running)
+                samples = over_http(settings.api_url, token, question, entries, at_once, requests // at_once)
                 if samples:
-                    report.http.append(summed(entries, reader, asked, at_once, samples))
+                    each = (_spent(running) - before) * MILLI / (len(samples) + at_once * warming(requests // at_once))
+                    cpu = round(each, 2) if question.page == 1 else None
+                    report.http.append(replace(summed(entries, reader, asked, at_once, samples), cpu=cpu))
         report.statements += asyncio.run(statements(settings, entries, reader, claims, requests))
     with connect(settings.dsn, "bench") as connection:
         report.plans[entries] = plans(connection, entries)
+
+
+def _spent(running: Instance) -> float:
+    seconds = spent(running)
+    return seconds["api"] + seconds["postgres"]
 
 
 def _scope(authority: str, *kle: str) -> dict[str, Any]:
@@ -178,6 +194,10 @@ class Lane:
         self._http = http.client.HTTPConnection(str(url.hostname), url.port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
+    def close(self) -> None:
+        """Let it go."""
+        self._http.close()
+
     def ask(self, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
         """The answer, and the milliseconds from the first byte sent to the last one read."""
         said = json.dumps(body).encode()
@@ -206,14 +226,20 @@ class Lane:
         return samples
 
 
+def warming(requests: int) -> int:
+    """How many go before those that count."""
+    return min(WARM, requests)
+
+
 def over_http(address: str, token: str, question: Question, entries: int, at_once: int, requests: int) -> list[Sample]:
     """The question from so many lanes at once, each `requests` times, after some that are not counted."""
 
     def lane(number: int) -> list[Sample]:
-        numbers, client = question.numbers(entries, f"{number}/{question}"), Lane(address, token)
-        client.measure(question, numbers, WARM)
-        together.wait()
-        return client.measure(question, numbers, requests)
+        numbers = question.numbers(entries, f"{number}/{question.page}/{question.there}")
+        with closing(Lane(address, token)) as client:
+            client.measure(question, numbers, warming(requests))
+            together.wait()
+            return client.measure(question, numbers, requests)
 
     together = threading.Barrier(at_once)
     with ThreadPoolExecutor(at_once) as lanes:
@@ -258,7 +284,8 @@ async def statements(settings: Settings, entries: int, reader: str, claims: Clai
         work = Statements(connection, known, reader_of(token))
         for asked, question in QUESTIONS.items():
             samples = []
-            for n, number in enumerate(islice(question.numbers(entries, asked), WARM + requests)):
+            warm = warming(requests)
+            for n, number in enumerate(islice(question.numbers(entries, asked), warm + requests)):
                 body, after = question.ask(number), None
                 if question.page > 1:
                     first = await work.ask(body, None, PAGE + 1)
@@ -267,7 +294,7 @@ async def statements(settings: Settings, entries: int, reader: str, claims: Clai
                     after = first[PAGE - 1].position
                 began = time.perf_counter()
                 found = await work.ask(body, after, 51)
-                if n >= WARM:
+                if n >= warm:
                     samples.append((len(found), (time.perf_counter() - began) * MILLI))
             if samples:
                 rows.append(summed(entries, reader, asked, 1, samples))
