@@ -78,7 +78,7 @@ class _Search:
 
 
 async def _answer(core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime) -> Answer:
-    # No transaction: each statement sees what is committed, as it would in one, and every journey spared is latency.
+    # No transaction: read committed, each statement would see the same in one, and every journey spared is latency.
     row, on = POLICY[query.overview], at.date()
     facts = await core.facts.current(connection)
     asked = asked_of(query, request)
