@@ -55,8 +55,8 @@ class Core:
     feed: Feed
 
 
-def core_of(request: Request) -> Core:
-    """The parts behind the app that serves this request; use as a dependency."""
+async def core_of(request: Request) -> Core:
+    """The parts behind the app that serves this request; use as a dependency. Not sync: that would take a thread."""
     core: Core = request.app.state.core
     return core
 

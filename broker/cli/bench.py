@@ -4,6 +4,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -77,6 +78,78 @@ def throughput(events: int, runs: int, rows: tuple[str, ...], *, as_json: bool) 
 def _line(report: dict[str, object]) -> str:
     said = report["wrong"] or "table, topics and rejections equal what was sent"
     return f"seed {report['seed']}: {report['sent']} sent, {report['kills']} kills, {report['seconds']} s: {said}"
+
+
+@bench.command()
+@click.option(
+    "--entries",
+    "sizes",
+    type=click.IntRange(1000),
+    multiple=True,
+    default=(1_000_000, 5_000_000),
+    show_default=True,
+    help="At how many entries to read; repeatable.",
+)
+@click.option("--requests", default=1000, show_default=True, help="How many of each kind.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def reads(sizes: tuple[int, ...], requests: int, *, as_json: bool) -> None:
+    """Search an index of each size, with 1 grant and with 200; exit 3 when a statement reads the whole of it."""
+    from ops.bench.reads import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-reads-") as folder:
+        report = run(Path(folder) / "data", sizes, requests, _tell)
+    _show(asdict(report) | {"scans": report.scans}, as_json=as_json)
+    if report.scans:
+        raise SystemExit(3)
+
+
+@bench.command()
+@click.option("--rate", "rates", type=int, multiple=True, default=(500, 2000), show_default=True, help="Repeatable.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long each rate is kept up.")
+@click.option("--entries", default=100_000, show_default=True, help="How many cases are there before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def latency(rates: tuple[int, ...], seconds: float, entries: int, *, as_json: bool) -> None:
+    """Send at a steady rate: milliseconds from received to visible in search and to read from the overview topic."""
+    from ops.bench.latency import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-latency-") as folder:
+        report = run(Path(folder) / "data", rates, seconds, entries, _tell)
+    _show(asdict(report), as_json=as_json)
+
+
+@bench.command()
+@click.option("--steps", default="100000,1000000,5000000", show_default=True, help="Sizes of the index.")
+@click.option("--live", default=50_000, show_default=True, help="How many events of each step go through Kafka.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def growth(steps: str, live: int, *, as_json: bool) -> None:
+    """What an event costs and what each process holds while the index grows."""
+    from ops.bench.growth import run  # noqa: PLC0415 - only this command needs it
+
+    try:
+        sizes = sorted({int(step) for step in steps.split(",")})
+    except ValueError:
+        raise click.UsageError("--steps is a list of numbers") from None
+    with tempfile.TemporaryDirectory(prefix="sagsbro-growth-") as folder:
+        report = run(Path(folder) / "data", sizes, live, _tell)
+    _show(asdict(report), as_json=as_json)
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    """JSON, or each list of rows as a table."""
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for name, said in report.items():
+        if isinstance(said, list) and said and isinstance(said[0], dict):
+            click.echo(f"{name}\n| {' | '.join(said[0])} |\n|{'---|' * len(said[0])}")
+            for row in said:
+                click.echo(f"| {' | '.join(map(str, row.values()))} |")
+        else:
+            click.echo(f"{name}: {said}")
 
 
 command = bench

@@ -49,9 +49,7 @@ async def search(
             if reader.role is not overview.role:
                 outcome: Answer | Refused = Refused(Reason.ROLE)
             else:
-                async with connection.transaction():
-                    facts = await core.facts.current(connection)
-                    outcome = await _answer(connection, query, request, facts, at)
+                outcome = await _answer(core, connection, query, request, at)
             await _log(connection, query, request, outcome)
             return outcome
 
@@ -64,6 +62,7 @@ class _Search:
     request: SearchRequest
     facts: Facts
     on: date
+    asked: index.Asked
     allowed: index.Grants
 
     @property
@@ -72,33 +71,33 @@ class _Search:
         reader = self.query.reader
         return [self.query.overview, reader.subject, reader.client, self.request.identity()]
 
-    @property
-    def asked(self) -> index.Asked:
-        """The search in the index's words."""
-        request = self.request
-        references = () if request.reference is None else (request.reference,)
-        kle = None if request.kle is None else Patterns.of(request.kle).prefixes
-        row = POLICY[self.query.overview]
-        return index.Asked(references, roles(row, self.query), request.user_key, kle, principals(row, self.query))
-
     def permits(self, entry: Entry) -> bool:
         """Whether it may be shown, and is asked for."""
         wanted = self.request.states is None or entry.state in self.request.states
         return wanted and isinstance(decide(entry, self.query, self.facts, self.on), Permit)
 
 
-async def _answer(connection: Connection, query: Query, request: SearchRequest, facts: Facts, at: datetime) -> Answer:
-    allowed = grants(POLICY[query.overview], query, facts, at.date())
-    search = _Search(query, request, facts, at.date(), allowed)
-    after = None
-    if request.cursor is not None:
-        after = unseal(request.cursor, search.identity, await access_log.pepper(connection))
+async def _answer(core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime) -> Answer:
+    # No transaction: read committed, each statement would see the same in one, and every journey spared is latency.
+    row, on = POLICY[query.overview], at.date()
+    facts = await core.facts.current(connection)
+    asked = asked_of(query, request)
+    allowed = grants(row, query, facts, on, await index.holders(connection, asked))
+    search = _Search(query, request, facts, on, asked, allowed)
+    key = await access_log.pepper(connection)
+    after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
     entries, last = await _page(connection, search, after)
-    cursor = None
-    if last is not None:
-        cursor = seal(last, search.identity, await access_log.pepper(connection))
-    sources = await index.freshness(connection, authorities(allowed))
-    return Answer(entries, cursor, [_fresh(source, at) for source in sources])
+    cursor = None if last is None else seal(last, search.identity, key)
+    sources = await index.freshness(connection, authorities(row, query, facts, on))
+    return Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
+
+
+def asked_of(query: Query, request: SearchRequest) -> index.Asked:
+    """The search in the index's words."""
+    row = POLICY[query.overview]
+    references = () if request.reference is None else (request.reference,)
+    kle = None if request.kle is None else Patterns.of(request.kle).prefixes
+    return index.Asked(references, roles(row, query), request.user_key, kle, principals(row, query))
 
 
 async def _page(
@@ -137,8 +136,8 @@ async def _log(connection: Connection, query: Query, request: SearchRequest, out
     await note(connection, query, Read(request.purpose, request.reference, denied, cases))
 
 
-def _fresh(source: index.Freshness, at: datetime) -> dict[str, Any]:
-    behind = at.timestamp() - source.last_registered_at / MICROSECONDS
+def _fresh(source: index.Freshness, at: float) -> dict[str, Any]:
+    behind = at - source.last_registered_at / MICROSECONDS
     return {
         "authority": source.authority,
         "system": source.system,

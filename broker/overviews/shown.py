@@ -3,6 +3,7 @@
 import struct
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from broker.domain.agreement import Facts
@@ -64,12 +65,19 @@ def _role_of(entry: Entry, reference: str | None) -> str | None:
 
 def moment(micros: int) -> str:
     """Microseconds since 1970 as ISO 8601, UTC."""
-    return text(_EPOCH + timedelta(microseconds=micros))
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{rest:06}Z"
 
 
 def text(at: datetime) -> str:
     """ISO 8601 in UTC, always with microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=10_000)
+def _second(seconds: int) -> str:
+    """Hundreds of sources tell how fresh they are in each answer."""
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 def _registered_at(stamp: Stamp) -> int:

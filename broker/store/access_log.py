@@ -5,14 +5,18 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
+import orjson
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
 from broker.store.database import query
 
 Connection = psycopg.AsyncConnection[Any]
+_PEPPERS: Final[WeakKeyDictionary[Connection, bytes]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +37,27 @@ class Access:
 
 
 async def write(connection: Connection, access: Access) -> None:
-    """Commit one row in a transaction of its own."""
-    async with connection.transaction():
-        subject = None if access.subject is None else keyed(access.subject, await pepper(connection))
-        await connection.execute(
-            query("log_access"),
-            {
-                "reader": Jsonb(access.reader),
-                "overview": access.overview,
-                "purpose": access.purpose,
-                "subject": subject,
-                "decision": access.decision,
-                "basis": access.basis,
-                "reason": access.reason,
-                "cases": list(access.cases),
-            },
-        )
+    """One row: committed when this returns, or with the caller's transaction."""
+    subject = None if access.subject is None else keyed(access.subject, await pepper(connection))
+    await connection.execute(
+        query("log_access"),
+        {
+            "reader": Jsonb(access.reader, orjson.dumps),
+            "overview": access.overview,
+            "purpose": access.purpose,
+            "subject": subject,
+            "decision": access.decision,
+            "basis": access.basis,
+            "reason": access.reason,
+            "cases": list(access.cases),
+        },
+    )
 
 
 async def pepper(connection: Connection) -> bytes:
-    """The key of the subjects' hashes: made once, whoever comes first."""
+    """The key of the subjects' hashes: made once, whoever comes first, and read once a session."""
+    if (known := _PEPPERS.get(connection)) is not None:
+        return known
     look_up = "SELECT value FROM secret WHERE name = 'pepper'"
     kept = await (await connection.execute(look_up)).fetchone()
     if kept is None:
@@ -61,7 +66,10 @@ async def pepper(connection: Connection) -> bytes:
         kept = await (await connection.execute(look_up)).fetchone()
     if kept is None:
         raise LookupError("the pepper is gone the moment it was made")
-    return bytes(kept[0])
+    found = bytes(kept[0])
+    if connection.info.transaction_status is TransactionStatus.IDLE:  # what was made in a transaction may yet not last
+        _PEPPERS[connection] = found
+    return found
 
 
 def keyed(subject: str, key: bytes) -> bytes:

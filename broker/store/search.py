@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import orjson
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -41,6 +42,7 @@ class Position(NamedTuple):
     case_id: str
 
 
+MOST_AT_ONCE: Final = 1000
 # By kind: an entry needs a grant of every kind. A kind without grants lets nothing through.
 Grants = Mapping[str, Sequence[Grant]]
 
@@ -97,12 +99,22 @@ class Freshness(NamedTuple):
 async def candidates(
     connection: psycopg.AsyncConnection[Any], asked: Asked, grants: Grants, after: Position | None, page: int
 ) -> AsyncGenerator[Found, None]:
-    """Candidates in order, fetched `page` at a time; call it inside a transaction."""
-    async with connection.cursor("candidates", row_factory=class_row(Found)) as cursor:
-        cursor.itersize = page
-        await cursor.execute(query("search_entries"), _parameters(asked, grants, after))
-        async for found in cursor:
+    """Candidates in order: `page` of them, then twice as many each time, from behind the last one on."""
+    while True:
+        async with connection.cursor(row_factory=class_row(Found)) as cursor:
+            await cursor.execute(query("search_entries"), parameters(asked, grants, after, page))
+            rows = await cursor.fetchall()
+        for found in rows:
             yield found
+        if len(rows) < page:
+            return
+        after, page = rows[-1].position, min(2 * page, MOST_AT_ONCE)
+
+
+async def holders(connection: psycopg.AsyncConnection[Any], asked: Asked) -> list[str]:
+    """The authorities that hold anything of what is asked for, whoever asks."""
+    cursor = await connection.execute(query("holding_authorities"), named(asked))
+    return [authority for (authority,) in await cursor.fetchall()]
 
 
 async def by_key(connection: psycopg.AsyncConnection[Any], key: EntryKey) -> Found | None:
@@ -125,19 +137,28 @@ async def freshness(connection: psycopg.AsyncConnection[Any], authorities: Seque
     return [Freshness(*row) for row in await cursor.fetchall()]
 
 
-def _parameters(asked: Asked, grants: Grants, after: Position | None) -> dict[str, Any]:
+def named(asked: Asked) -> dict[str, Any]:
+    """What finds candidates."""
     return {
-        "grants": Jsonb([_granted(kind, grant) for kind, listed in grants.items() for grant in listed]),
-        "kinds": len(grants),
         "primary_parties": list(asked.references) if PRIMARY in asked.roles else [],
         "other_parties": [f"{role}|{reference}" for role in asked.roles for reference in asked.references],
         "user_key": asked.user_key,
+    }
+
+
+def parameters(asked: Asked, grants: Grants, after: Position | None, limit: int) -> dict[str, Any]:
+    """Of `search_entries.sql`."""
+    return {
+        **named(asked),
+        "grants": Jsonb([_granted(kind, grant) for kind, listed in grants.items() for grant in listed], orjson.dumps),
+        "kinds": len(grants),
         "kle": None if asked.kle is None else list(asked.kle),
         "principals": None if asked.principals is None else sorted(asked.principals),
         "after_created": after and after.created_at,
         "after_authority": after and after.authority,
         "after_system": after and after.system,
         "after_case": after and after.case_id,
+        "limit": limit,
     }
 
 

@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -52,8 +53,12 @@ class Load:
 
     def second(self) -> Iterator[Filled]:
         """When most of the cases are there."""
-        chance = random.Random(self.seed + 1)  # noqa: S311 - reproducible
-        for n in range(self.events, 2 * self.events):
+        return islice(self.later(self.events), self.events)
+
+    def later(self, registration: int) -> Iterator[Filled]:
+        """The same without end, from a registration on: those before it are older."""
+        chance = random.Random(self.seed + registration)  # noqa: S311 - reproducible
+        for n in count(registration):
             yield _record(chance, n, chance.randrange(self.events) if chance.random() < AGAIN else n)
 
 
@@ -72,6 +77,11 @@ def citizen_of(number: int) -> str:
     """Whose case it is: ten cases a citizen. Constructed."""
     citizen = number // 10
     return f"{citizen % 28 + 1:02}{citizen // 28 % 12 + 1:02}{citizen // 336 % 1_000_000:06}"
+
+
+def user_key_of(number: int) -> str:
+    """What its sender calls a case."""
+    return f"27.36.04-G01-{number}-24"
 
 
 def _record(chance: random.Random, n: int, number: int) -> Filled:
@@ -97,7 +107,7 @@ def filled(chance: random.Random, n: int, number: int) -> CaseEvent:
         "sequence": 1,
         "change": "REGISTERED",
         "properties": {
-            "user_key": f"27.36.04-G01-{number}-24",
+            "user_key": user_key_of(number),
             "title": "Bevilling af hjælpemiddel",
             "legal_basis": "Serviceloven § 112",
             "created_at": created,

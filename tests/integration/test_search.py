@@ -1,7 +1,7 @@
 """Reading an overview, on a real index."""
 
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
@@ -22,7 +22,7 @@ from broker.overviews.cursor import BrokenCursorError
 from broker.overviews.grants import grants, principals, roles
 from broker.overviews.reading import NotLoggedError
 from broker.overviews.search import Refused
-from broker.store import database
+from broker.store import access_log, database
 from broker.store import search as index_store
 from tests.integration.searching import AT, Index, listed, opened, state_like
 from tests.unit.worlds import (
@@ -193,8 +193,9 @@ def candidates(index: Index, query: Query, said: Facts, asked: Asked) -> list[En
     )
 
     async def collect() -> list[EntryKey]:
-        async with index.pool.connection() as connection, connection.transaction():
-            stream = index_store.candidates(connection, looked_for, grants(row, query, said, ON), None, 3)
+        async with index.pool.connection() as connection:
+            holders = await index_store.holders(connection, looked_for)
+            stream = index_store.candidates(connection, looked_for, grants(row, query, said, ON, holders), None, 3)
             async with aclosing(stream) as rows:
                 return [EntryKey(found.authority, found.system, found.case_id) async for found in rows]
 
@@ -378,3 +379,16 @@ def test_the_row_is_committed_before_the_answer_is_given(index: Index) -> None:
     index.answer(OF_ALL, citizen=CITIZEN)
     with psycopg.connect(index.dsn) as elsewhere:
         assert elsewhere.execute("SELECT count(*) FROM access_log").fetchone() == (1,)
+
+
+def test_a_key_made_in_a_transaction_that_failed_hashes_nothing_afterwards(index: Index) -> None:
+    async def keys() -> tuple[bytes, bytes, bytes]:
+        async with index.pool.connection() as one, index.pool.connection() as other:
+            with suppress(InterruptedError):
+                async with one.transaction():
+                    lost = await access_log.pepper(one)
+                    raise InterruptedError
+            return lost, await access_log.pepper(one), await access_log.pepper(other)
+
+    lost, kept, elsewhere = index.runner.run(keys())
+    assert lost != kept == elsewhere

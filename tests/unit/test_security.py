@@ -1,15 +1,18 @@
 """What claims mean, and which are none."""
 
+import time
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.cli import main
 from broker.domain.policy import Role
-from broker.security import BadToken, read_claims
+from broker.security import KEPT_S, BadToken, Issuer, read_claims
+from broker.settings import Settings
 
 CLAIMS: dict[str, Any] = {"sub": "s", "role": "employee", "exp": 1_900_000_000}
 CPR = "0101014444"
@@ -83,3 +86,18 @@ def test_the_api_does_not_start_with_an_outside_issuer_and_no_audience(audience:
     ran = CliRunner().invoke(main, ["api"], env=environment)
     assert ran.exit_code == 1
     assert "SAGSBRO_AUDIENCE" in ran.output
+
+
+def test_a_verified_token_is_known_for_a_while_but_never_beyond_its_end() -> None:
+    issuer = Issuer(Settings())
+    issuer._key = ec.generate_private_key(ec.SECP256R1())
+    now = time.time()
+    long, short = (issuer.issue({"sub": "s", "role": "employee"}, ttl) for ttl in (3600, 20))
+    assert issuer.known(long, now) is None
+
+    verified = [issuer.verify(token) for token in (long, short)]
+
+    assert [issuer.known(token, now) for token in (long, short)] == verified
+    assert [issuer.known(token, now + 30) for token in (long, short)] == [verified[0], None]
+    assert issuer.known(long, now + 2 * KEPT_S) is None
+    assert issuer.known(long[:-4] + "AAAA", now) is None

@@ -1,4 +1,4 @@
--- Complete entries of a citizen, a party or a user key that every kind of grant covers, newest case first, after a position.
+-- Complete entries of a citizen, a party or a user key that every kind of grant covers, newest case first, after a position, so many.
 WITH allowed AS MATERIALIZED (
     SELECT kind, authority, kle, prefixes, levels, system, since, citizens
     FROM jsonb_to_recordset(%(grants)s::jsonb) AS granted(
@@ -15,7 +15,7 @@ SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.receive
 FROM candidate JOIN entry e USING (authority, system, case_id)
 WHERE e.complete
   AND e.kle IS NOT NULL
-  AND (%(kle)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(kle)s::text[]) AS asked WHERE starts_with(e.kle, asked)))
+  AND (%(kle)s::text[] IS NULL OR e.kle ^@ ANY(%(kle)s::text[]))
   AND (%(after_created)s::bigint IS NULL
        OR e.created_at < %(after_created)s
        OR e.created_at = %(after_created)s
@@ -32,7 +32,7 @@ WHERE e.complete
            OR e.primary_party = ANY(allowed.citizens)
            -- A case with several primary parties has the others of them in the list.
            OR e.parties && ARRAY(SELECT 'PRIMARY|' || citizen FROM unnest(allowed.citizens) AS citizen))
-      AND EXISTS (SELECT FROM unnest(allowed.kle) AS covering WHERE starts_with(e.kle, covering))
+      AND e.kle ^@ ANY(allowed.kle)
       AND e.sensitivity <= coalesce((
           SELECT level
           FROM unnest(allowed.prefixes, allowed.levels) AS ceiling(prefix, level)
@@ -41,3 +41,4 @@ WHERE e.complete
           LIMIT 1), 0)
   ) = %(kinds)s
 ORDER BY e.created_at DESC, e.authority, e.system, e.case_id
+LIMIT %(limit)s
