@@ -46,11 +46,13 @@ class Said(NamedTuple):
     """What the event at `place`, counted from the batch's first offset, says of its case.
 
     only_if_held: its verdict is settled, it can but remove.
+    original: the framed event, where that and the mapped number are all there is to keep of it.
     """
 
     place: int
     state: State
     only_if_held: bool
+    original: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +84,10 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
             case Classified():
                 stamp = stamp_of(event, arrival.digest)
                 state = said_by(verdict.event, stamp, _source(arrival, event, verdict.agreement_version))
-                made.cases[key_of(event)].append(Said(index, state, only_if_held=False))
+                # Texts that were emptied must not be kept after all.
+                whole = not (state.items or state.removed[0] or verdict.warnings)
+                said = Said(index, state, only_if_held=False, original=arrival.value if whole else None)
+                made.cases[key_of(event)].append(said)
                 _note(made, event, arrival)
             case Delimited():
                 made.verdicts[index] = DELIMITED

@@ -20,7 +20,7 @@ from broker.domain.agreement import (
 )
 from broker.domain.case import SENSITIVITY, SENSITIVITY_UNSAID, CaseEvent
 from broker.domain.entry import PRIMARY, newest_step
-from broker.domain.form import group_flaws, head_flaws, items_of
+from broker.domain.form import group_flaw, head_flaw, items_of
 from broker.domain.identity import has_cpr
 from broker.domain.kle import Mapped
 from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
@@ -55,7 +55,7 @@ def judge(event: CaseEvent, facts: Facts, at: int) -> Verdict:
 
 def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int) -> Verdict:
     """Judge an event whose sender has an open agreement."""
-    for flaw in head_flaws(event, at):
+    if (flaw := head_flaw(event, at)) is not None:
         return flaw
     if event["change"] == "REMOVED":
         return Classified(event, agreement.version)
@@ -68,7 +68,7 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
         mapped = result
     if (refused := _outside(event, agreement, mapped, on)) is not None:
         return refused
-    for flaw in group_flaws(event):
+    if (flaw := group_flaw(event)) is not None:
         return flaw
     if _delimited(event, facts.delimitations.get(event["authority"], ()), mapped, on):
         return Delimited()
