@@ -88,9 +88,11 @@ def stamp_of(event: CaseEvent, digest: bytes) -> Stamp:
     """
     sequence = event.get("sequence")
     event_id = event["event_id"]
-    identity = uuid.UUID(event_id) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id)
+    identity = (
+        bytes.fromhex(event_id.replace("-", "")) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id).bytes
+    )
     tie = b"\0" if sequence is None else b"\1" + struct.pack(">Q", sequence + (1 << 63))
-    return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity.bytes + digest
+    return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity + digest
 
 
 def just_before(event: CaseEvent) -> Stamp:
@@ -114,7 +116,7 @@ class State:
     @property
     def mandatory_missing(self) -> tuple[str, ...]:
         """Groups without which nobody is shown the entry."""
-        return tuple(group for group in MANDATORY if not _present(self, group))
+        return tuple([group for group in MANDATORY if group not in self.groups and not _in_items(self, group)])
 
 
 EMPTY: Final = State()
@@ -222,5 +224,5 @@ def _newest(
     return newest
 
 
-def _present(state: State, group: str) -> bool:
-    return group in state.groups or any(of == group for of, _ in state.items)
+def _in_items(state: State, group: str) -> bool:
+    return bool(state.items) and any([of == group for of, _ in state.items])  # noqa: C419 - quicker than a generator

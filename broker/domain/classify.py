@@ -138,6 +138,9 @@ def _delimited(event: CaseEvent, choices: tuple[Delimitation, ...], mapped: Mapp
 
 def _without_cpr(event: CaseEvent) -> tuple[CaseEvent, tuple[Warned, ...]]:
     """Texts in which a CPR number stands are emptied; an empty title is shown as the KLE title."""
+    # Nearly every event is done with here: one search over all of its texts.
+    if not has_cpr("\n".join(_texts(event))):
+        return event, ()
     warnings: list[Warned] = []
     properties = event.get("properties")
     if properties is not None:
@@ -159,6 +162,17 @@ def _without_cpr(event: CaseEvent) -> tuple[CaseEvent, tuple[Warned, ...]]:
     if not warnings:
         return event, ()
     return cast("CaseEvent", {**event, "properties": properties, "journal": journal}), tuple(warnings)
+
+
+def _texts(event: CaseEvent) -> list[str]:
+    texts = []
+    properties = event.get("properties")
+    if properties is not None:
+        texts = [properties["title"], properties["user_key"], properties.get("link") or ""]
+    for item in items_of(event, "journal"):
+        texts.append(item["title"])
+        texts.append(item.get("link") or "")
+    return texts
 
 
 def _replaced(pointer: str) -> Warned:

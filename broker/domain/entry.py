@@ -62,7 +62,7 @@ def entry_of(key: EntryKey, state: State) -> Entry:
         not state.mandatory_missing and "replaced_by" not in groups,
         classification.get("kle"),
         SENSITIVITY_UNSAID if level is None else SENSITIVITY[level],
-        tuple(sorted(((p["role"], party_ref(p["id_type"], p["id"])) for p in parties), key=_primary_first)),
+        _parties(parties),
         frozenset(item["principal_id"] for item in profile) if profile else None,
         bool(access.get("hidden_from_citizen")),
         properties.get("user_key"),
@@ -71,14 +71,27 @@ def entry_of(key: EntryKey, state: State) -> Entry:
     )
 
 
+def _parties(items: Sequence[Item]) -> tuple[tuple[str, str], ...]:
+    parties = [(item["role"], party_ref(item["id_type"], item["id"])) for item in items]
+    if len(parties) > 1:
+        parties.sort(key=_primary_first)
+    return tuple(parties)
+
+
 def current_state(state: State) -> str | None:
     """The step of progress that began last; of two that began together, the one listed last."""
-    return newest_step(visible_items(state, "progress"))
+    if state.items:
+        return newest_step(visible_items(state, "progress"))
+    return newest_step(state.groups.get("progress", (NEVER, ()))[1])
 
 
 def newest_step(steps: Sequence[Item]) -> str | None:
     """The same for steps that are listed."""
-    return max(enumerate(steps), key=_began)[1]["state"] if steps else None
+    newest: Item | None = None
+    for step in steps:
+        if newest is None or step["effective_from"] >= newest["effective_from"]:
+            newest = step
+    return None if newest is None else newest["state"]
 
 
 def steps_in_order(state: State) -> list[Item]:
@@ -102,8 +115,3 @@ def _content(state: State, group: str) -> dict[str, Any]:
 
 def _primary_first(party: tuple[str, str]) -> bool:
     return party[0] != PRIMARY
-
-
-def _began(numbered: tuple[int, Item]) -> tuple[int, int]:
-    began: int = numbered[1]["effective_from"]
-    return began, numbered[0]
