@@ -28,7 +28,8 @@ class Place(NamedTuple):
     partition: int
 
 
-class Arrival(NamedTuple):
+@dataclass(init=False)
+class Arrival:
     """One decoded record. `event` is None where the bytes are no event, `flaw` then says why.
 
     digest: `content_hash` of the encoded event.
@@ -38,11 +39,28 @@ class Arrival(NamedTuple):
     received_ms: int
     value: bytes | None
     event: CaseEvent | None
-    digest: bytes = b""
-    flaw: str = ""
+    digest: bytes
+    flaw: str
+
+    def __init__(
+        self,
+        offset: int,
+        received_ms: int,
+        value: bytes | None,
+        event: CaseEvent | None,
+        digest: bytes = b"",
+        flaw: str = "",
+    ) -> None:
+        self.offset = offset
+        self.received_ms = received_ms
+        self.value = value
+        self.event = event
+        self.digest = digest
+        self.flaw = flaw
 
 
-class Said(NamedTuple):
+@dataclass(init=False)
+class Said:
     """What the event at `place`, counted from the batch's first offset, says of its case.
 
     only_if_held: its verdict is settled, it can but remove.
@@ -52,7 +70,13 @@ class Said(NamedTuple):
     place: int
     state: State
     only_if_held: bool
-    original: bytes | None = None
+    original: bytes | None
+
+    def __init__(self, place: int, state: State, *, only_if_held: bool, original: bytes | None = None) -> None:
+        self.place = place
+        self.state = state
+        self.only_if_held = only_if_held
+        self.original = original
 
 
 @dataclass(slots=True)

@@ -26,13 +26,18 @@ from broker.domain.kle import Mapped
 from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False)
 class Classified:
     """An event that may be kept. `event` carries its derived classification and cleaned texts."""
 
     event: CaseEvent
     agreement_version: int
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[Warned, ...]
+
+    def __init__(self, event: CaseEvent, agreement_version: int, warnings: tuple[Warned, ...] = ()) -> None:
+        self.event = event
+        self.agreement_version = agreement_version
+        self.warnings = warnings
 
 
 Verdict = Classified | Delimited | Rejected
@@ -105,7 +110,9 @@ def case_date(event: CaseEvent) -> date:
 
 
 def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None, on: date) -> Rejected | None:
-    primary = (p["id"] for p in items_of(event, "parties") if p["role"] == PRIMARY and p["id_type"] == "CPR")
+    primary: list[str] = []
+    if agreement.state is AgreementState.RESTRICTED:
+        primary = [p["id"] for p in items_of(event, "parties") if p["role"] == PRIMARY and p["id_type"] == "CPR"]
     number = None if mapped is None else mapped.number
     which = outside(agreement, on, _level(event), number, primary)
     if which is None:

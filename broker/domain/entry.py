@@ -19,7 +19,7 @@ def party_ref(id_type: str, party_id: str) -> str:
 _CPR: Final = party_ref("CPR", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False)
 class Entry:
     """One case in the index, as the policy sees it. `principals`: None when there is no security profile.
 
@@ -37,6 +37,30 @@ class Entry:
     user_key: str | None
     created_at: int | None
     state: str | None
+
+    def __init__(
+        self,
+        key: EntryKey,
+        complete: bool,  # noqa: FBT001 - given by name where it is not a row's part
+        kle: str | None,
+        sensitivity: int,
+        parties: tuple[tuple[str, str], ...],
+        principals: frozenset[str] | None,
+        hidden_from_citizen: bool,  # noqa: FBT001 - the same
+        user_key: str | None,
+        created_at: int | None,
+        state: str | None,
+    ) -> None:
+        self.key = key
+        self.complete = complete
+        self.kle = kle
+        self.sensitivity = sensitivity
+        self.parties = parties
+        self.principals = principals
+        self.hidden_from_citizen = hidden_from_citizen
+        self.user_key = user_key
+        self.created_at = created_at
+        self.state = state
 
     @property
     def primary_citizens(self) -> Iterator[str]:

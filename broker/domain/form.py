@@ -108,24 +108,25 @@ def _moment_flaw(event: CaseEvent) -> Rejected | None:
     properties = event.get("properties")
     if properties is not None and not _EARLIEST <= properties["created_at"] <= _LATEST:
         return _no_moment("/properties/created_at")
-    for group, names in _MOMENTS.items():
-        for index, item in enumerate(items_of(event, group)):
-            for name in names:
-                moment = item.get(name)
-                if moment is not None and not _EARLIEST <= moment <= _LATEST:
-                    return _no_moment(f"/{group}/items/{index}/{name}")
+    return (
+        _moment_in(event, "progress", "effective_from")
+        or _moment_in(event, "progress", "effective_to")
+        or _moment_in(event, "parties", "effective_from")
+        or _moment_in(event, "parties", "effective_to")
+        or _moment_in(event, "journal", "registered_at")
+    )
+
+
+def _moment_in(event: CaseEvent, group: str, name: str) -> Rejected | None:
+    for index, item in enumerate(items_of(event, group)):
+        moment = item.get(name)
+        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+            return _no_moment(f"/{group}/items/{index}/{name}")
     return None
 
 
 def _no_moment(pointer: str) -> Rejected:
     return _violation(pointer, "a time between the years 1 and 9999")
-
-
-_MOMENTS: Final[dict[str, tuple[str, ...]]] = {
-    "progress": ("effective_from", "effective_to"),
-    "parties": ("effective_from", "effective_to"),
-    "journal": ("registered_at",),
-}
 
 
 def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:

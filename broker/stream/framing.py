@@ -8,7 +8,6 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -66,7 +65,6 @@ def encode(name: str, value: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
-@dataclass(slots=True)
 class Decoder:
     """Reads framed values of one bundled schema, whatever schema they were written with.
 
@@ -74,30 +72,27 @@ class Decoder:
     registry is out of reach: then the value is neither good nor bad yet.
     """
 
-    name: str
-    fetch: Callable[[int], str | None]
-    _writers: dict[int, Schema | None]
-    _bundled: int
-    _node: avro.Node | None
-
     def __init__(self, name: str, fetch: Callable[[int], str | None]) -> None:
         """Knows the bundled schema from the start."""
-        self.name, self.fetch = name, fetch
-        self._bundled, self._node = BUNDLED[name], _node(name)
-        self._writers = {self._bundled: None}
+        self.name = name
+        self._fetch = fetch
+        self._bundled = HEADER.pack(0, BUNDLED[name])
+        self._node = _node(name)
+        self._writers: dict[int, Schema | None] = {BUNDLED[name]: None}
 
     def decode(self, value: bytes | None) -> dict[str, Any]:
         """One value. Raises Undecodable; what `fetch` raises passes through."""
         if value is None:
             raise Undecodable("the value is null")
+        node = self._node
+        if node is not None and value.startswith(self._bundled):
+            try:
+                return cast("dict[str, Any]", avro.read(node, value, HEADER.size))
+            except ValueError:
+                pass  # the library has the last word
         if len(value) < HEADER.size or value[:1] != MAGIC:
             raise Undecodable("not in Confluent framing: no magic byte and schema id")
         schema_id = int.from_bytes(value[1:5], "big")
-        if self._node is not None and schema_id == self._bundled:
-            try:
-                return cast("dict[str, Any]", avro.read(self._node, value, HEADER.size))
-            except ValueError:
-                pass  # the library has the last word
         if schema_id not in self._writers:
             self._writers[schema_id] = self._learn(schema_id)
         writer = self._writers[schema_id]
@@ -117,7 +112,7 @@ class Decoder:
         return record
 
     def _learn(self, schema_id: int) -> Schema:
-        text = self.fetch(schema_id)
+        text = self._fetch(schema_id)
         if text is None:
             raise UnknownSchema(f"the registry has no schema {schema_id}")
         try:

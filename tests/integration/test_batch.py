@@ -20,7 +20,7 @@ from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import read_verdict
-from broker.processing.projector import decode
+from broker.processing.arrivals import decode
 from broker.store import batch, database
 from broker.store.document import load
 from broker.stream.framing import HEADER, Decoder, encode
@@ -37,7 +37,7 @@ FACTS = Facts(
     kle=KleBook((Edition(date(2000, 1, 1), dict.fromkeys(KLE, "emne")),)),
 )
 PLACES = (Place("t", "id", 0), Place("t", "id", 1))
-READ = Decoder("case_event", lambda _: None).decode
+DECODER = Decoder("case_event", lambda _: None)
 RECEIVED_MS = 1_800_000_000_000
 
 
@@ -63,8 +63,10 @@ def connected(dsn: str) -> Connection:
 
 def put(connection: Connection, place: Place, arrived: list[CaseEvent], offset: int = 0) -> list[str]:
     """Write one batch; returns the status of each event."""
-    records = [(offset + n, RECEIVED_MS, encode("case_event", event)) for n, event in enumerate(arrived)]
-    arrivals = decode(records, READ)
+    records: list[tuple[int, int, bytes | None]] = [
+        (offset + n, RECEIVED_MS, encode("case_event", event)) for n, event in enumerate(arrived)
+    ]
+    arrivals = decode(records, DECODER)
     made = plan(arrivals, FACTS, place)
     with connection.transaction():
         batch.write(connection, made, place)
@@ -76,7 +78,7 @@ def expected(arrived: list[CaseEvent]) -> dict[EntryKey, State]:
     states: dict[EntryKey, State] = defaultdict(lambda: EMPTY)
     for sent in arrived:
         value = encode("case_event", sent)
-        event = cast("CaseEvent", READ(value))
+        event = cast("CaseEvent", DECODER.decode(value))
         verdict = judge(event, FACTS, RECEIVED_MS * 1000)
         assert isinstance(verdict, Classified)
         stamp = stamp_of(event, content_hash(value[HEADER.size :]))
