@@ -1,5 +1,6 @@
 """Compiles the hot pure modules with mypyc: `python -m ops.compiling`. Without a C compiler they stay as they are."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -52,20 +53,18 @@ def build(to: Path) -> None:
 
 
 def main() -> None:
-    """Exit 0 when they are compiled, 1 when they are not, with a word why."""
-    to = compiled.folder()
-    if to.is_dir():
-        return
-    why = missing()
-    if why is None:
-        to.parent.mkdir(exist_ok=True)
-        for older in to.parent.iterdir():
-            shutil.rmtree(older, ignore_errors=True)
+    """Exit 0 when they are compiled, 1 when they are not, with a word why. Two at once wait for each other."""
+    with (compiled.ROOT / "broker" / "compiled.txt").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        to = compiled.folder()
+        if to.is_dir():
+            return
+        if why := missing():
+            sys.exit(why)
+        shutil.rmtree(to.parent, ignore_errors=True)
+        to.parent.mkdir()
         os.chdir(compiled.ROOT)
         build(to)
-        return
-    print(f"{why}: runs uncompiled, a worker takes about a third of the events a second.", file=sys.stderr)
-    sys.exit(1)
 
 
 if __name__ == "__main__":
