@@ -39,6 +39,7 @@ class Access:
     """Where Nexus is, and who asks. The secret stays out of every repr.
 
     activity_list, view: by the names that the municipality gave them. page: items of a list in one answer.
+    pathways: whether pathways are cases too, or grants alone.
     """
 
     root: str
@@ -47,6 +48,7 @@ class Access:
     client_secret: str = field(repr=False)
     activity_list: str = "Sagsbro"
     view: str = "- Alt"
+    pathways: bool = True
     page: int = 100
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -130,6 +132,8 @@ class NexusPoller:
         slim = {"patientIdentifier": patient.get("patientIdentifier")}
         for pathway, node in _nodes(_list(tree)):
             record: dict[str, Any] = {"patient": slim, "pathway": pathway}
+            if node is pathway and not self._access.pathways:
+                continue
             if node is pathway:
                 # Conditions belong to the citizen: they stand with the pathways that stand in no other.
                 outermost = {"conditions": conditions} if node.get("parentPathwayId") is None else {}
@@ -241,9 +245,10 @@ def _digest(value: object) -> str:
 
 
 def poller(config: Mapping[str, Any]) -> NexusPoller:
-    """From the configuration's table: `instance`, `client_id`, `client_secret`; `activity_list`, `view`, `per_second`.
+    """From the configuration's table: `instance`, `client_id`, `client_secret`.
 
-    `root` and `token_url` where they are not KMD's own.
+    Also `activity_list`, `view`, `pathways` (false: grants alone), `per_second`; `root` and `token_url` where they are
+    not KMD's own.
     """
     instance = str(config["instance"])
     root = config.get("root", f"https://{instance}.nexus.kmd.dk/api/core/mobile/{instance}/v2/")
@@ -253,5 +258,5 @@ def poller(config: Mapping[str, Any]) -> NexusPoller:
     client = httpx.AsyncClient(timeout=60)
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     access = Access(root, token_url, config["client_id"], config["client_secret"])
-    named: dict[str, Any] = {name: str(config[name]) for name in ("activity_list", "view") if name in config}
+    named: dict[str, Any] = {name: config[name] for name in ("activity_list", "view", "pathways") if name in config}
     return NexusPoller(client, asker, replace(access, **named))

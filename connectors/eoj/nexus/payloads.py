@@ -94,7 +94,6 @@ class Element(Payload):
     paragraph: Paragraph | None = None
     supplier: Named | None = None
     municipality: Municipality | None = None
-    text: str | None = None
     kl_catalog_grant: CatalogGrant | None = None
     kle_number: KleNumber | None = None
     action_facet: KleNumber | None = None

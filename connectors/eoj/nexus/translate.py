@@ -218,9 +218,7 @@ def _paragraph(grant: Grant) -> str | None:
 
 def _fsiii(grant: Grant) -> str | None:
     element = grant.element("klMapping")
-    if element is None:
-        return None
-    return (element.kl_catalog_grant.code if element.kl_catalog_grant is not None else None) or element.text
+    return None if element is None or element.kl_catalog_grant is None else element.kl_catalog_grant.code
 
 
 def _parties(patient: Patient, local: str) -> ItemGroup | Rejected:
