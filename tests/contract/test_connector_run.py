@@ -73,13 +73,13 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 
 def nexus(_: Path) -> tuple[FastAPI, Callable[[str], dict[str, Any]]]:
     simulator = Nexus([citizen(one) for one in range(1, NUMBER // 2 + 1)], busy=0, broken=0)
-    client = {"client_id": "demo", "client_secret": "s", "instance": INSTANCE}
+    client = {"client_id": "demo", "client_secret": "s", "instance": INSTANCE, "per_second": 1000}
     return simulator.app, lambda url: {**client, "root": f"{url}{ROOT}/", "token_url": f"{url}{TOKEN}"}
 
 
 def sbsys(_: Path) -> tuple[FastAPI, Callable[[str], dict[str, Any]]]:
     cases = [{**case(number, number), **MORE} for number in range(NUMBER)]
-    client = {"client_id": "demo", "client_secret": "s", "token_path": "connect/token"}
+    client = {"client_id": "demo", "client_secret": "s", "token_path": "connect/token", "per_second": 1000}
     return Sbsys(cases).app, lambda url: {**client, "url": url}
 
 

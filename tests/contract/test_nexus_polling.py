@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,30 @@ def test_a_vendors_clock_that_is_behind_is_the_one_that_counts_and_one_ahead_is_
         nexus._asker.skew = skew
 
         assert datetime.fromisoformat(nexus._now()).hour == hour
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [("Mon, 18 Mar 2024 07:00:00 GMT", "2024-03-18T07:0"), ("Tue, 19 Mar 2024 07:00:00 GMT", "2024-03-18T09:0")],
+)
+def test_a_wrong_clock_costs_nothing_and_is_told_of(
+    tmp_path: Path, date: str, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = bench(tmp_path, 3, date=date)
+
+    assert world.poll() == 6
+    assert world.poll() == 0
+    assert {record["readAt"][:15] for body in world.inbox.bodies for record in json.loads(body)} == {expected}
+    assert "clock skew" in caplog.text
+
+
+def test_pathways_may_be_left_out(tmp_path: Path) -> None:
+    world = bench(tmp_path, 2)
+    nexus = world.nexus()
+    nexus._access = replace(nexus._access, pathways=False)
+
+    assert asyncio.run(poll_once(nexus, world.broker(), world.cursors)) == 2
+    assert all("grant" in json.loads(body)[0] for body in world.inbox.bodies)
 
 
 def test_a_citizen_who_may_not_be_seen_is_passed_over(tmp_path: Path) -> None:

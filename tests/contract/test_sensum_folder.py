@@ -201,6 +201,18 @@ def test_columns_may_have_the_municipalitys_own_names(tmp_path: Path) -> None:
     assert unnamed.pointer == "/Sagsnr"
 
 
+def test_a_cell_of_fifty_megabytes_costs_its_line_and_no_other() -> None:
+    body = f"{HEADER}\n{row(1)}\n2;{'x' * 50_000_000}\n{row(3)}\n".encode()
+    found = CONNECTOR.split(body)
+
+    assert not isinstance(found, Rejected)
+    assert [payload.get("SagId", payload.get("unread")) for payload in found if isinstance(payload, dict)] == [
+        "1",
+        "line",
+        "3",
+    ]
+
+
 def test_the_cursor_names_nobody_and_forgets_files_that_are_gone(tmp_path: Path) -> None:
     world = Bench(tmp_path)
     file = world.drop("010145-5001.csv", row(1))

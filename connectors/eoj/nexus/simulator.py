@@ -30,11 +30,12 @@ class Simulator:
         halved: int = 0,
         uses_of_a_token: int = 1_000_000,
         doubled_items: bool = False,
+        date: str = "",
     ) -> None:
-        """A token is good for a number of uses, so that expiry needs no clock."""
+        """A token is good for a number of uses, so that expiry needs no clock. `date`: what its clock says."""
         self.citizens = list(citizens)
         self.busy, self.broken, self.halved = busy, broken, halved
-        self.doubled_items = doubled_items
+        self.doubled_items, self.date = doubled_items, date
         self._uses = uses_of_a_token
         self._tokens: dict[str, int] = {}
         self.app = FastAPI(openapi_url=None)
@@ -55,6 +56,8 @@ class Simulator:
         if found is None:
             return Response(status_code=404)
         response = _json(found)
+        if self.date:
+            response.headers["date"] = self.date
         if self.halved > 0:
             self.halved -= 1
             return Response(bytes(response.body)[: max(_CENTRE, len(bytes(response.body)) // 2)])

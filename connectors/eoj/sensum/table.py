@@ -54,15 +54,20 @@ def _rows(text: str) -> Sequence[object] | Rejected:
     return list(_payloads(reader, header))
 
 
-def _payloads(reader: "Iterator[list[str]]", header: Sequence[str]) -> Iterator[dict[str, object]]:
-    try:
-        for cells in reader:
-            filled = [cell.strip() for cell in cells]
-            if not any(filled):
-                continue
-            if len(cells) == len(header):
-                yield {name: cell for name, cell in zip(header, filled, strict=True) if cell}
-            else:
-                yield {UNREAD: "cells"}
-    except csv.Error:
-        yield {UNREAD: "line"}
+def _payloads(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[dict[str, object]]:
+    """A line that cannot be read costs no other."""
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield {UNREAD: "line"}
+            continue
+        filled = [cell.strip() for cell in cells]
+        if len(cells) == len(header):
+            row: dict[str, object] = {name: cell for name, cell in zip(header, filled, strict=True) if cell}
+            if row:
+                yield row
+        elif any(filled):
+            yield {UNREAD: "cells"}
