@@ -73,7 +73,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 
 def nexus(_: Path) -> tuple[FastAPI, Callable[[str], dict[str, Any]]]:
     simulator = Nexus([citizen(one) for one in range(1, NUMBER // 2 + 1)], busy=0, broken=0)
-    client = {"client_id": "demo", "client_secret": "s", "instance": INSTANCE, "per_second": 1000}
+    client = {"client_id": "demo", "client_secret": "s", "instance": INSTANCE, "per_second": 1000, "batch": 1}
     return simulator.app, lambda url: {**client, "root": f"{url}{ROOT}/", "token_url": f"{url}{TOKEN}"}
 
 

@@ -67,7 +67,7 @@ class Bench:
 
     def nexus(self) -> NexusPoller:
         client = httpx.AsyncClient(transport=httpx.ASGITransport(self.simulator.app))
-        access = Access(f"{SERVER}{ROOT}/", f"{SERVER}{TOKEN}", "demo", "secret", page=self.page, now=self.now)
+        access = Access(f"{SERVER}{ROOT}/", f"{SERVER}{TOKEN}", "demo", "secret", page=self.page, now=self.now, batch=1)
         return NexusPoller(client, Asker(self.clock.patience()), access)
 
     def now(self) -> datetime:
@@ -199,6 +199,16 @@ def test_a_wrong_clock_costs_nothing_and_is_told_of(
     assert world.poll() == 0
     assert {record["readAt"][:15] for body in world.inbox.bodies for record in json.loads(body)} == {expected}
     assert "clock skew" in caplog.text
+
+
+def test_many_citizens_go_together(tmp_path: Path) -> None:
+    world = bench(tmp_path, 5)
+    nexus = world.nexus()
+    nexus._access = replace(nexus._access, batch=4)
+
+    assert asyncio.run(poll_once(nexus, world.broker(), world.cursors)) == 10
+    assert [len(json.loads(body)) for body in world.inbox.bodies] == [4, 4, 2]
+    assert world.poll() == 0
 
 
 def test_pathways_may_be_left_out(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Access:
     """Where Nexus is, and who asks. The secret stays out of every repr.
 
     activity_list, view: by the names that the municipality gave them. page: items of a list in one answer.
-    pathways: whether pathways are cases too, or grants alone.
+    pathways: whether pathways are cases too, or grants alone. batch: records after which a page is full.
     """
 
     root: str
@@ -49,6 +49,7 @@ class Access:
     activity_list: str = "Sagsbro"
     view: str = "- Alt"
     pathways: bool = True
+    batch: int = 200
     page: int = 100
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -58,6 +59,31 @@ class Citizen(NamedTuple):
 
     number: str
     sign: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Citizens that are sent together. began: when the first was read, and so the time of all their records."""
+
+    began: str
+    records: list[dict[str, Any]] = field(default_factory=list)
+    signs: dict[str, str] = field(default_factory=dict)
+
+    def pages(self, since: Cursor, seen: dict[str, str]) -> Iterator[Page]:
+        """What is on its way, then the records themselves; `seen` is brought up to date between the two.
+
+        The first is written before the second is sent: sent again after a crash, a record has the same time and id.
+        """
+        if not self.signs:
+            return
+        sending = {"at": self.began, "records": _digest(self.records)}
+        before = since.get("sending", {})
+        if before.get("records") == sending["records"]:
+            sending = before
+        yield Page(b"", 0, {"seen": dict(seen), "sending": sending})
+        seen |= self.signs
+        body = orjson.dumps([{"readAt": sending["at"], **record} for record in self.records])
+        yield Page(body, len(self.records), {"seen": dict(seen)})
 
 
 class NexusPoller:
@@ -74,24 +100,22 @@ class NexusPoller:
         self._token = ""
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
-        """One page for each citizen of whom something has changed."""
+        """Pages of citizens of whom something has changed, each citizen as a whole."""
         seen: dict[str, str] = dict(since.get("seen", {}))
         root = await self._read(self._access.root)
         citizens = await self._listed(root)
+        batch = Batch(self._now())
         for who, citizen in citizens.items():
             if seen.get(who) == citizen.sign:
                 continue
-            began = self._now()
-            records = [record async for record in self._records(root, citizen.number)]
-            sending = {"who": who, "at": began, "records": _digest(records)}
-            before = since.get("sending", {})
-            if (before.get("who"), before.get("records")) == (who, sending["records"]):
-                sending = before
-            # Written before it is sent: sent again after a crash, a record has the same time and so the same id.
-            yield Page(b"", 0, {"seen": seen, "sending": sending})
-            seen[who] = citizen.sign
-            body = orjson.dumps([{"readAt": sending["at"], **record} for record in records])
-            yield Page(body, len(records), {"seen": seen})
+            batch.records += [record async for record in self._records(root, citizen.number)]
+            batch.signs[who] = citizen.sign
+            if len(batch.records) >= self._access.batch:
+                for page in batch.pages(since, seen):
+                    yield page
+                batch = Batch(self._now())
+        for page in batch.pages(since, seen):
+            yield page
         if gone := seen.keys() - citizens.keys():
             yield Page(b"", 0, {"seen": {who: sign for who, sign in seen.items() if who not in gone}})
 
@@ -247,8 +271,8 @@ def _digest(value: object) -> str:
 def poller(config: Mapping[str, Any]) -> NexusPoller:
     """From the configuration's table: `instance`, `client_id`, `client_secret`.
 
-    Also `activity_list`, `view`, `pathways` (false: grants alone), `per_second`; `root` and `token_url` where they are
-    not KMD's own.
+    Also `activity_list`, `view`, `pathways` (false: grants alone), `batch`, `per_second`; `root` and `token_url` where
+    they are not KMD's own.
     """
     instance = str(config["instance"])
     root = config.get("root", f"https://{instance}.nexus.kmd.dk/api/core/mobile/{instance}/v2/")
@@ -258,5 +282,6 @@ def poller(config: Mapping[str, Any]) -> NexusPoller:
     client = httpx.AsyncClient(timeout=60)
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     access = Access(root, token_url, config["client_id"], config["client_secret"])
-    named: dict[str, Any] = {name: config[name] for name in ("activity_list", "view", "pathways") if name in config}
+    names = ("activity_list", "view", "pathways", "batch")
+    named: dict[str, Any] = {name: config[name] for name in names if name in config}
     return NexusPoller(client, asker, replace(access, **named))

@@ -23,7 +23,7 @@ from connectors.runner import Cursor, Page
 
 _log = logging.getLogger(__name__)
 _UNFINISHED: Final = frozenset({".tmp", ".part", ".filepart", ".partial", ".crdownload"})
-_LARGEST: Final = 256 * 1024 * 1024
+_LARGEST: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
