@@ -1,7 +1,6 @@
 """`sagsbro connector`: the vendors' connectors, looked at, tried on files, run, and begun."""
 
 import asyncio
-import hashlib
 import inspect
 import json
 import logging
@@ -10,32 +9,25 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 import click
 
 from broker import logs
+from broker.cli.checking import checked, lines, shown
 from broker.cli.running import AS_JSON
 from broker.cli.running import show as print_json
-from broker.domain.agreement import AgreementState, Authority, Facts, SenderAgreement
 from broker.domain.identity import SYSTEMS, is_cvr, without_cpr
-from broker.domain.kle import Edition, KleBook, Patterns
-from broker.domain.outcome import Delimited, Rejected
 from broker.intake import connector as installed
 from broker.intake.connector import Connector, Source
-from broker.intake.verdicts import Accepted, Judged, Offer, Sender, judge_all, offers_of
 from broker.settings import find
 
 WOULD_BE_REJECTED: Final = 3
 _EXAMPLE: Final = "55133018"
 _GRACE_S: Final = 5.0
-_TIMES: Final = frozenset({"created_at", "registered_at", "effective_from", "effective_to"})
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LONG_AGO: Final = date(1900, 1, 1)
 _HEADER: Final = '[project.entry-points."sagsbro.connectors"]'
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON, or TOML by its name."
@@ -105,13 +97,14 @@ def check(
     speaking = _loaded(system)
     own = find().connector(authority, system) if config is None else _read(config)
     source = Source(system, authority, own)
-    seen = [one for file in files for one in _checked(speaking, source, getattr(file, "name", "-"), file.read())]
+    now = time.time_ns() // 1000
+    seen = [one for file in files for one in checked(speaking, source, getattr(file, "name", "-"), file.read(), now)]
     for one in seen:
-        said = _shown(asdict(one), (lambda text: text) if show_numbers else without_cpr)
+        said = shown(asdict(one), (lambda text: text) if show_numbers else without_cpr)
         if as_json:
             print_json(said)
         else:
-            _print(said)
+            click.echo("\n".join(lines(said)))
     wrong = sum(one.is_wrong for one in seen)
     if not as_json:
         click.echo(f"{len(seen)} payloads, of which {wrong} would be rejected")
@@ -178,116 +171,6 @@ def new(name: str, kind: str, folder: Path, *, insert: bool) -> None:
     if name not in SYSTEMS:
         click.echo(f"`{name}` is no sending system yet: add it to SYSTEMS in broker/domain/identity.py.")
     click.echo(f"Then fill in {folder / kind / name / 'translate.py'} until `pytest tests/contract -k {name}` passes.")
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One payload of a file, at every stage; of a file that cannot be read, the whole of it."""
-
-    file: str
-    raw: dict[str, Any]
-    index: int
-    parsed: object
-    left_out: dict[str, int]
-    events: list[Any]
-    verdicts: list[dict[str, Any]]
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether any part of it would be rejected."""
-        return any(verdict["verdict"] == "rejected" for verdict in self.verdicts)
-
-
-def _checked(speaking: Connector, source: Source, name: str, body: bytes) -> Iterator[Checked]:
-    raw = {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
-    payloads = speaking.split(body)
-    if isinstance(payloads, Rejected):
-        yield Checked(name, raw, 0, None, {}, [], [_verdict(payloads)])
-        return
-    for index, payload in enumerate(payloads):
-        judged = _judged(list(offers_of([payload], speaking, source)), source)
-        left_out = {} if speaking.unknown is None else dict(speaking.unknown(payload))
-        events = [_readable(one.offer.event) for one in judged if not isinstance(one.offer.event, Rejected)]
-        verdicts = [_verdict(one.verdict) for one in judged]
-        yield Checked(name, raw, index, payload, left_out, events, verdicts)
-
-
-def _judged(offers: list[Offer], source: Source) -> list[Judged]:
-    """By an agreement that covers everything and an edition that has every number that is named: form remains."""
-    agreement = SenderAgreement(
-        source.authority, source.system, 1, AgreementState.FULL, Patterns.of(["N*"]), 4, _LONG_AGO
-    )
-    named = [one.event.get("classification") or {} for one in offers if not isinstance(one.event, Rejected)]
-    titles = {number: "" for one in named if isinstance(number := one.get("kle"), str)}
-    facts = Facts(
-        senders={(source.authority, source.system): agreement},
-        authorities={source.authority: Authority(source.authority, "")},
-        kle=KleBook((Edition(_LONG_AGO, titles),)),
-    )
-    sender = Sender(source.system, frozenset({source.authority}))
-    return judge_all(offers, sender, facts, time.time_ns() // 1000)
-
-
-def _verdict(verdict: Accepted | Delimited | Rejected) -> dict[str, Any]:
-    match verdict:
-        case Rejected():
-            said = {"code": str(verdict.code), "pointer": verdict.pointer, "detail": verdict.detail}
-            return {"verdict": "rejected", **said, "remedy": verdict.remedy}
-        case Accepted():
-            return {"verdict": "accepted", "warnings": [asdict(one) for one in verdict.warnings]}
-        case Delimited():
-            return {"verdict": "delimited"}
-
-
-def _readable(value: Any, name: str = "") -> Any:
-    """The JSON form of an event: times as text."""
-    match value:
-        case dict():
-            return {key: _readable(inner, key) for key, inner in value.items()}
-        case list():
-            return [_readable(inner) for inner in value]
-        case int() if name in _TIMES:
-            try:
-                moment = _EPOCH + timedelta(microseconds=value)
-            except OverflowError:
-                return value
-            return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        case _:
-            return value
-
-
-def _shown(value: Any, masked: Callable[[str], str]) -> Any:
-    match value:
-        case dict():
-            return {masked(str(key)): _shown(inner, masked) for key, inner in value.items()}
-        case list() | tuple():
-            return [_shown(inner, masked) for inner in value]
-        case str():
-            return masked(value)
-        case _:
-            return value
-
-
-def _print(said: Mapping[str, Any]) -> None:
-    click.echo(f"raw       {said['file']}, {said['raw']['bytes']} bytes, payload {said['index']}")
-    if said["parsed"] is not None:
-        click.echo(f"parsed    {_text(said['parsed'])}")
-    if said["left_out"]:
-        click.echo("left out  " + ", ".join(f"{name} ({count})" for name, count in said["left_out"].items()))
-    for event in said["events"]:
-        click.echo(f"event     {_text(event)}")
-    for verdict in said["verdicts"]:
-        if verdict["verdict"] == "rejected":
-            where = verdict["pointer"] or "/"
-            click.echo(f"verdict   rejected: {verdict['code']} at {where}: {verdict['detail']}. {verdict['remedy']}")
-        else:
-            warnings = "".join(f"; {one['code']} at {one['pointer']}" for one in verdict.get("warnings", ()))
-            click.echo(f"verdict   {verdict['verdict']}{warnings}")
-    click.echo()
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n          ")
 
 
 def _loaded(system: str) -> Connector:

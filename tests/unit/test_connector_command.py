@@ -80,6 +80,13 @@ def test_numbers_are_shown_only_to_who_asks_for_them() -> None:
     assert masked["verdicts"] == plain["verdicts"] == [{"verdict": "accepted", "warnings": []}]
 
 
+def test_a_number_that_came_as_a_whole_number_is_masked_too() -> None:
+    row = {"SagId": 1, "BorgerCPR": 3112455001, "0101455001": 1}
+    (said,) = checked("sensum", "-", given=json.dumps([row]).encode())
+
+    assert said["parsed"] == {"SagId": 1, "BorgerCPR": "<cpr>", "<cpr>": 1}
+
+
 def test_what_would_be_rejected_ends_the_command_with_3_and_what_is_good_with_0() -> None:
     good, bad = NEXUS / "golden" / "grant_with_a_kle_number.json", NEXUS / "golden" / "state_unknown.json"
 
