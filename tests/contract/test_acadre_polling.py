@@ -218,7 +218,9 @@ def test_a_fault_of_another_kind_is_asked_again(tmp_path: Path) -> None:
         asyncio.run(poll())
 
 
-@pytest.mark.parametrize("address", ["https://elsewhere.example/login", "http://127.0.0.1/login"])
+@pytest.mark.parametrize(
+    "address", ["https://elsewhere.example/login", "http://acadre.example/login", "//x", "http://[", "\0"]
+)
 def test_nobody_else_is_shown_the_password(tmp_path: Path, address: str) -> None:
     world = AcadreWorld(tmp_path)
     asked: list[str] = []

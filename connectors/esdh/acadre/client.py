@@ -113,13 +113,21 @@ class AcadrePoller:
     async def _login(self) -> None:
         ntlm = Ntlm(self.access.user, self.access.password)
         told = await self.asker.ask(partial(self.rest.get, "Frontend/AuthService/GetLoginUrl", auth=ntlm))
-        address = self.rest.base_url.join(told.text.strip().strip('"'))
-        if told.status_code != _OK or address.host != self.rest.base_url.host:
-            # Our name and an answer made of our password go there.
+        address = self._own_address(told.text.strip().strip('"')) if told.status_code == _OK else None
+        if address is None:
             raise AcadreError(f"no login address of its own, status {told.status_code}")
         response = await self.asker.ask(partial(self.rest.get, address, auth=ntlm))
         if response.status_code != _OK or _COOKIE not in self.rest.cookies:
             raise AcadreError(f"no login, status {response.status_code}")
+
+    def _own_address(self, text: str) -> httpx.URL | None:
+        """None for an address elsewhere: our name, and an answer made of our password, would go there."""
+        base = self.rest.base_url
+        try:
+            address = base.join(text)
+        except httpx.InvalidURL:
+            return None
+        return address if (address.scheme, address.host) == (base.scheme, base.host) else None
 
     async def _read_all(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         contacts: dict[str, Any] = {}
@@ -193,7 +201,7 @@ def poller(config: Mapping[str, Any]) -> AcadrePoller:
     """From the configuration's table: `url`, `user`, `password`, `acting_for`.
 
     Optional: `pws_url` where SOAP is under another address; `shape` "pwi" to take the list's cases as they are;
-    `list_path`; `per_second` where not 20.
+    `list_path`; `per_second` where not 20; `page` where not 100.
     """
     rest = httpx.AsyncClient(
         base_url=config["url"], timeout=60, limits=ONE_CONNECTION, event_hooks={"response": [whole]}
@@ -211,5 +219,6 @@ def poller(config: Mapping[str, Any]) -> AcadrePoller:
         config.get("acting_for", ""),
         config.get("list_path", "Frontend/api/v8/case"),
         None if config.get("shape") == "pwi" else _PWS,
+        int(config.get("page", 100)),
     )
     return AcadrePoller(rest, soap, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)

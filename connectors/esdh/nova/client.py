@@ -92,8 +92,11 @@ def _iso(moment: int) -> str:
 
 
 def poller(config: Mapping[str, Any]) -> NovaPoller:
-    """From the configuration's table: `url`, `token_url`, `client_id`, `client_secret`; `per_second` where not 20."""
+    """From the configuration's table: `url`, `token_url`, `client_id`, `client_secret`.
+
+    Optional: `per_second` where not 20; `rows` where not 500, which is the most that Nova shows.
+    """
     client = httpx.AsyncClient(base_url=config["url"], timeout=60, event_hooks={"response": [whole]})
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     form = {"client_id": config["client_id"], "client_secret": config["client_secret"], "scope": "client"}
-    return NovaPoller(Authorized(client, asker, config["token_url"], form))
+    return NovaPoller(Authorized(client, asker, config["token_url"], form), int(config.get("rows", 500)))
