@@ -51,19 +51,21 @@ def envelope(source: Source, case: str, at: int, digest: str, change: str = "REG
     }
 
 
-def progress(state: str, created: int, since: int | None, where: str) -> ItemGroup | Rejected:
+def progress(state: str, created: int, since: int | None, where: str, within: int = 0) -> ItemGroup | Rejected:
     """Of a payload that knows the state of today only: OPSTAAET is known from when the case arose.
 
     Args:
         since: when the state of today began, microseconds; not needed for OPSTAAET.
         where: the pointer of `since`.
+        within: how exact `since` is, microseconds; as much earlier than `created` it may be.
     """
     if state == "OPSTAAET":
         return complete([{"state": "OPSTAAET", "effective_from": created}])
     if since is None:
         return Rejected(Code.MANDATORY_MISSING, where, "since when the status holds")
-    if since < created:
+    if since < created - within:
         return Rejected(Code.VIRKNING_OVERLAP, where, "the status holds from before the case arose")
+    since = max(since, created)
     return complete(
         [
             {"state": "OPSTAAET", "effective_from": created, "effective_to": since},

@@ -17,8 +17,9 @@ from connectors.esdh.getorganized.simulator import USER, Simulator
 from connectors.esdh.getorganized.translate import attributes
 from connectors.ntlm import Ntlm
 from connectors.retry import Asker, Unanswered
-from connectors.runner import Broker, Cursor, CursorFile, poll_once
+from connectors.runner import Cursor, CursorFile, poll_once
 from connectors.times import COPENHAGEN
+from tests.contract.polling_faults import Faulty, KilledAt, broker
 from tests.contract.test_sbsys_polling import Clock, Inbox
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
@@ -34,22 +35,6 @@ def case(number: int, minutes: float = 0.0, kind: str = "EMN") -> dict[str, str]
         "ows_Title": f"Sag {number}",
         "ows_LastModifiedDate": local(START + timedelta(minutes=minutes)),
     }
-
-
-class Faulty(httpx.AsyncBaseTransport):
-    """A connection that first gives the answers it is told to give, and breaks where None stands."""
-
-    def __init__(self, behind: httpx.AsyncBaseTransport) -> None:
-        self.behind = behind
-        self.faults: list[httpx.Response | None] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if not self.faults:
-            return await self.behind.handle_async_request(request)
-        fault = self.faults.pop(0)
-        if fault is None:
-            raise httpx.RemoteProtocolError("the peer closed the connection in the middle of an answer")
-        return fault
 
 
 @dataclass
@@ -77,9 +62,8 @@ class World:
         return GetOrganizedPoller(client, Asker(self.clock.patience()), Access(self.filters, self.page))
 
     def poll(self, cursors: CursorFile | None = None) -> int:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        broker = Broker(client, Asker(self.clock.patience(attempts=3)), "getorganized", "t0ken")
-        return asyncio.run(poll_once(self.poller(), broker, cursors or CursorFile(self.path / "cursor.json")))
+        door = broker(self.inbox, self.clock, "getorganized")
+        return asyncio.run(poll_once(self.poller(), door, cursors or CursorFile(self.path / "cursor.json")))
 
     @property
     def delivered(self) -> list[str]:
@@ -196,17 +180,11 @@ def test_a_stranger_is_not_let_in_and_the_password_is_not_told(tmp_path: Path) -
 def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
     world = World(tmp_path, [case(number) for number in range(30)])
 
-    class Killed(CursorFile):
-        writes = 0
-
-        def write(self, cursor: Cursor) -> None:
-            self.writes += 1
-            if self.writes == page:
-                raise KeyboardInterrupt
-            super().write(cursor)
+    cursors = KilledAt(tmp_path / "cursor.json")
+    cursors.at = page
 
     with pytest.raises(KeyboardInterrupt):
-        world.poll(Killed(tmp_path / "cursor.json"))
+        world.poll(cursors)
     world.poll()
 
     assert len(set(world.delivered)) == 30
