@@ -134,7 +134,8 @@ async def serve(
 ) -> None:
     """Run one vendor's poll loop from its configuration file.
 
-    The body goes as the first media type that the connector speaks. `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
+    The body goes as the first media type that the connector speaks.
+    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
     """
     async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
         speaking = load(system)

@@ -154,12 +154,12 @@ def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> No
     answer = f"<Envelope><{operation}Result>{found}</{operation}Result></Envelope>"
     world.connection.faults = [httpx.Response(200, content=answer.encode())]
 
-    with pytest.raises(EdocError, match="no TimeStamp"):
+    with pytest.raises(EdocError, match=r"no TimeStamp"):
         world.poll()
 
 
 def test_a_stranger_is_not_let_in(tmp_path: Path) -> None:
-    with pytest.raises(EdocError, match="answered 401$"):
+    with pytest.raises(EdocError, match=r"answered 401$"):
         World(tmp_path, [case(1)], user="somebody").poll()
 
 
