@@ -1,6 +1,7 @@
 """Times as vendors write them -> microseconds since 1970, UTC. Pure. For every connector."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,12 @@ def midnight(text: str, days_later: int = 0) -> int:
         return (datetime.combine(day, time(), COPENHAGEN) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise ValueError("a day in ISO 8601") from None
+
+
+def http_date(text: str) -> int:
+    """Microseconds since 1970, UTC, of a `Date` header: the server's own clock. Raises ValueError."""
+    moment = parsedate_to_datetime(text)
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
 
 
 Time = Annotated[int, BeforeValidator(micros)]

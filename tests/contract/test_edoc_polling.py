@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from tests.contract.polling_faults import Faulty, KilledAt, broker
 from tests.contract.test_sbsys_polling import Clock, Inbox
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
+
+DATE = {"Date": "Mon, 18 Mar 2024 09:00:00 GMT"}
+NOW = datetime(2024, 12, 1, 12, tzinfo=UTC)
 
 
 def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
@@ -46,7 +49,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.simulator = Simulator(self.cases, largest=self.largest)
+        self.simulator = Simulator(self.cases, largest=self.largest, now=lambda: NOW)
         self.connection = Faulty(httpx.ASGITransport(self.simulator.app))
 
     def poll(self, cursors: CursorFile | None = None) -> int:
@@ -96,6 +99,16 @@ def test_a_change_in_the_second_of_the_two_equal_hours_is_not_taken_for_an_old_o
     assert world.poll() == 1
 
 
+def test_a_time_that_lies_ahead_hides_nothing_that_changes_until_then(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(1), "TimeStamp": "2099-01-01T00:00:00"}])
+    assert world.poll() == 1
+
+    world.simulator.cases.append({**case(2), "TimeStamp": "2024-12-01T12:30:00"})
+
+    assert world.poll() == 1
+    assert world.poll() == 0
+
+
 def test_an_error_inside_an_answer_of_status_200_ends_the_round_and_its_text_is_not_told(tmp_path: Path) -> None:
     world = World(tmp_path, [case(1), case(2)])
     world.simulator.errors["200002"] = "1001"
@@ -131,8 +144,9 @@ def test_a_busy_server_is_given_the_time_it_asks_for_and_failures_of_the_line_ar
 @pytest.mark.parametrize(
     "answer",
     [
-        httpx.Response(200, content=b"<soap:Envelope"),
-        httpx.Response(200, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
+        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
         httpx.Response(200, content=b"<Envelope/>"),
         httpx.Response(404),
     ],
@@ -152,7 +166,7 @@ def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> No
     found = "&lt;Root&gt;&lt;CaseFileSearchResult/&gt;&lt;/Root&gt;"
     operation = "SearchNewCaseFilesAndCaseFilesWithNewDocuments"
     answer = f"<Envelope><{operation}Result>{found}</{operation}Result></Envelope>"
-    world.connection.faults = [httpx.Response(200, content=answer.encode())]
+    world.connection.faults = [httpx.Response(200, headers=DATE, content=answer.encode())]
 
     with pytest.raises(EdocError, match=r"no TimeStamp"):
         world.poll()

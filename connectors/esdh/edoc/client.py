@@ -19,7 +19,7 @@ from broker.domain.outcome import Rejected
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import COPENHAGEN, micros
+from connectors.times import COPENHAGEN, http_date, micros
 from connectors.xml import Element, local_name, parse
 
 _OK: Final = 200
@@ -66,6 +66,7 @@ class EdocPoller:
         self._client = client
         self._asker = asker
         self._access = access
+        self._now = 0
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Asked again until there is nothing new, the oldest first."""
@@ -81,7 +82,8 @@ class EdocPoller:
             for start in range(0, len(fresh), self._access.page):
                 part = fresh[start : start + self._access.page]
                 cases = [case for _, number in part if (case := await self._read(number)) is not None]
-                at = max(at, part[-1][0])
+                # A time that lies ahead must not hide what changes until then.
+                at = max(at, min(part[-1][0], self._now))
                 seen |= {case: found[case] for _, case in part}
                 seen = {case: time for case, time in seen.items() if micros(time) >= at - overlap}
                 yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
@@ -109,10 +111,18 @@ class EdocPoller:
         response = await self._asker.ask(send)
         if response.status_code != _OK:
             raise EdocError(f"{operation} answered {response.status_code}")
+        self._now = _date_of(response)
         root = _inside(operation, response.content)
         if (code := next(root.iter("{*}ErrorCode"), None)) is not None:
             raise EdocSaysError(operation, (code.text or "").strip())
         return root
+
+
+def _date_of(response: httpx.Response) -> int:
+    try:
+        return http_date(response.headers.get("date", ""))
+    except ValueError:
+        raise EdocError("no date in an answer") from None
 
 
 def _identity(case: Element) -> tuple[str, str]:

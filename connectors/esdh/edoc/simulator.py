@@ -1,6 +1,8 @@
 """A small eDoc to poll: its operations and quirks, on cases in memory. Never for the connector."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -26,8 +28,16 @@ class Simulator:
     `busy` requests are answered 429 first. A case in `errors` is answered with that code, inside status 200.
     """
 
-    def __init__(self, cases: Sequence[Mapping[str, Any]], *, busy: int = 0, largest: int = 1_000_000) -> None:
-        """A search answers with at most `largest` cases, the oldest change first."""
+    def __init__(
+        self,
+        cases: Sequence[Mapping[str, Any]],
+        *,
+        busy: int = 0,
+        largest: int = 1_000_000,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """A search answers with at most `largest` cases, the oldest change first. `now` is the server's clock."""
+        self._now = now
         self.cases = list(cases)
         self.busy = busy
         self.errors: dict[str, str] = {}
@@ -45,7 +55,7 @@ class Simulator:
         envelope = etree.fromstring(await request.body())
         asked = etree.fromstring(envelope.findtext(f".//{{{_METHODS}}}XmlDocument"))
         criteria = {etree.QName(one).localname: one.text for one in asked.find(".//{*}SearchCriterias")}
-        return _envelope(operation, self._answer(operation, criteria))
+        return _envelope(operation, self._answer(operation, criteria), self._now())
 
     def _answer(self, operation: str, criteria: Mapping[str, str]) -> str:
         if (number := criteria.get("CaseFileIdentifier")) is not None:
@@ -91,9 +101,9 @@ def _error(code: str) -> str:
     return str(etree.tostring(root, encoding="unicode"))
 
 
-def _envelope(operation: str, result: str) -> Response:
+def _envelope(operation: str, result: str, now: datetime) -> Response:
     envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"soap": _SOAP})
     method = etree.SubElement(etree.SubElement(envelope, f"{{{_SOAP}}}Body"), f"{{{_METHODS}}}{operation}Response")
     etree.SubElement(method, f"{{{_METHODS}}}{operation}Result").text = result
     body = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
-    return Response(body, media_type="text/xml")
+    return Response(body, media_type="text/xml", headers={"Date": format_datetime(now, usegmt=True)})

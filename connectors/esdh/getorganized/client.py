@@ -9,7 +9,6 @@ Where it does not, each case's metadata are read on every walk.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import micros
+from connectors.times import http_date, micros
 from connectors.xml import Element, parse
 
 _OK: Final = 200
@@ -150,7 +149,7 @@ def _inside(response: httpx.Response, name: str, what: str) -> Element:
 
 def _date_of(response: httpx.Response) -> int:
     try:
-        return int(parsedate_to_datetime(response.headers.get("date", "")).timestamp() * 1_000_000)
+        return http_date(response.headers.get("date", ""))
     except ValueError:
         raise GetOrganizedError("no date in an answer") from None
 

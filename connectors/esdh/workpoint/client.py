@@ -51,7 +51,7 @@ class WorkPointPoller:
             self._queue.done(waiting)
 
     async def _fetch(self, told: Told) -> bytes | None:
-        """The item within its module. A deletion is believed when it is not found: it can be put back."""
+        """The item within its module. A deletion is believed when it is gone: it can be put back."""
         path = self._item_path.format(module=told.module, item=told.item)
         response = await self._asked.ask("GET", path)
         if response.status_code in _GONE:
@@ -71,8 +71,8 @@ class WorkPointPoller:
 def poller(config: Mapping[str, Any]) -> WorkPointPoller:
     """From the configuration's table.
 
-    `url`, `tenant`, `client_id`, `client_secret`, `scope`, `queue` (the receiver's directory); `token_url`, `item_path`,
-    `per_second` where not the usual ones.
+    `url`, `tenant`, `client_id`, `client_secret`, `scope`, `queue` (the receiver's directory); where not the usual
+    ones `token_url`, `item_path`, `per_second`.
     """
     token_url = config.get("token_url", f"https://login.microsoftonline.com/{config['tenant']}/oauth2/v2.0/token")
     form = {name: config[name] for name in ("client_id", "client_secret", "scope")}
