@@ -109,6 +109,13 @@ def test_a_time_that_lies_ahead_hides_nothing_that_changes_until_then(tmp_path: 
     assert world.poll() == 0
 
 
+def test_a_time_that_is_none_is_handed_on_once_and_holds_nobody_up(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(1), "TimeStamp": "i går"}, case(2)])
+
+    assert world.poll() == 2
+    assert world.poll() == 0
+
+
 def test_an_error_inside_an_answer_of_status_200_ends_the_round_and_its_text_is_not_told(tmp_path: Path) -> None:
     world = World(tmp_path, [case(1), case(2)])
     world.simulator.errors["200002"] = "1001"

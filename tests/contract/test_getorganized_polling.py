@@ -113,6 +113,23 @@ def test_a_change_in_the_second_of_the_two_equal_hours_is_not_taken_for_an_old_o
     assert world.poll() == 1
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_time_that_is_none_is_handed_on_once_and_holds_nobody_up(tmp_path: Path, plain: bool) -> None:  # noqa: FBT001
+    cases = [{**case(1), "ows_LastModifiedDate": "i går"}, {**case(2), "ows_LastModifiedDate": ""}, case(3)]
+    world = World(tmp_path, cases, plain=plain)
+
+    assert world.poll() == 3
+    assert world.poll() == 0
+
+
+def test_a_case_that_is_not_for_us_holds_nobody_up(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1), case(2)])
+    world.simulator.forbidden.add("EMN-2024-000001")
+
+    assert world.poll() == 1
+    assert world.delivered == ["Sag 2"]
+
+
 def test_a_walk_goes_through_each_kind_of_case_and_passes_the_citizens_folders(tmp_path: Path) -> None:
     folder = {**case(1, kind="BOR"), "ows_CaseCategory": "Borgermappe", "ows_Title": "0101455001 - Alma Testborg"}
     cases = [case(1), case(2, kind="GEO"), case(3, kind="PER"), folder]

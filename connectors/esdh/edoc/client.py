@@ -6,6 +6,7 @@ documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the 
 a search answers with everything, or with the oldest first.
 """
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,10 @@ from broker.domain.outcome import Rejected
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import COPENHAGEN, http_date, micros
+from connectors.times import COPENHAGEN, http_date, micros_or_last
 from connectors.xml import Element, local_name, parse
 
+_log = logging.getLogger(__name__)
 _OK: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
 EDOC: Final = "http://www.fujitsu.dk/esdh/xml/schemas/2007/01/05/"
@@ -76,7 +78,7 @@ class EdocPoller:
             found: dict[str, str] = {}
             for operation in CHANGED_SINCE:
                 found |= await self._changed(operation, max(at - overlap, 0))
-            fresh = sorted((micros(time), case) for case, time in found.items() if seen.get(case) != time)
+            fresh = sorted((micros_or_last(time), case) for case, time in found.items() if seen.get(case) != time)
             if not fresh:
                 return
             for start in range(0, len(fresh), self._access.page):
@@ -85,7 +87,7 @@ class EdocPoller:
                 # A time that lies ahead must not hide what changes until then.
                 at = max(at, min(part[-1][0], self._now))
                 seen |= {case: found[case] for _, case in part}
-                seen = {case: time for case, time in seen.items() if micros(time) >= at - overlap}
+                seen = {case: time for case, time in seen.items() if micros_or_last(time) >= at - overlap}
                 yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
@@ -100,6 +102,7 @@ class EdocPoller:
             root = await self._call("SearchCaseFile", {"CaseFileIdentifier": number})
         except EdocSaysError as error:
             if error.code in self._access.passed_over:
+                _log.warning("passed over a case: error %s", error.code)
                 return None
             raise
         return next(root.iter(_CASE), None)
@@ -128,9 +131,8 @@ def _date_of(response: httpx.Response) -> int:
 def _identity(case: Element) -> tuple[str, str]:
     found = {local_name(child): (child.text or "").strip() for child in case}
     try:
-        micros(found.get("TimeStamp"))
         return found["CaseFileIdentifier"], found["TimeStamp"]
-    except (KeyError, ValueError):
+    except KeyError:
         raise EdocError("a case found has no CaseFileIdentifier or no TimeStamp") from None
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from lxml import etree
 
 from connectors.esdh.simulated_ntlm import refusal
-from connectors.times import micros
+from connectors.times import micros, micros_or_last
 
 USER: Final = "demo"
 _NS: Final = {
@@ -63,7 +63,7 @@ class Simulator:
                 return _error(self.errors[number])
             return answer_of([case for case in self.cases if case["CaseFileIdentifier"] == number])
         since = micros(criteria["FromTimeStamp"])
-        found = sorted((case for case in self.cases if micros(case["TimeStamp"]) >= since), key=_changed)
+        found = sorted((case for case in self.cases if _changed(case) >= since), key=_changed)
         if operation != "SearchCaseFile":
             found = [case for case in found if case["CreationDate"] == case["TimeStamp"]]
         hits = found[: self._largest]
@@ -71,7 +71,7 @@ class Simulator:
 
 
 def _changed(case: Mapping[str, Any]) -> int:
-    return micros(case["TimeStamp"])
+    return micros_or_last(case["TimeStamp"])
 
 
 def answer_of(cases: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ The vendor publishes no change feed. Read in public code: NTLM; `POST /_goapi/Ca
 Where it does not, each case's metadata are read on every walk.
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,9 +21,10 @@ from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import http_date, micros
+from connectors.times import http_date, micros_or_last
 from connectors.xml import Element, parse
 
+_log = logging.getLogger(__name__)
 _OK: Final = 200
 # Gone since it was found, or not for us to read.
 _PASSED_OVER: Final = frozenset({403, 404, 410})
@@ -78,7 +80,7 @@ class GetOrganizedPoller:
                         cases.append(body)
                         seen[hit.case] = changed
             news_from = self._next_at(started)
-            seen = {case: changed for case, changed in seen.items() if micros(changed) >= news_from}
+            seen = {case: changed for case, changed in seen.items() if micros_or_last(changed) >= news_from}
             done = len(hits) < self._access.page
             number, index = (number + 1, 0) if done else (number, index + len(hits))
             place = {"at": at, "seen": seen, "started": started, "filter": number, "index": index}
@@ -110,10 +112,11 @@ class GetOrganizedPoller:
         return hits, _date_of(response)
 
     async def _read(self, case: str) -> tuple[bytes, str]:
-        """The metadata byte for byte, and their time of change; nothing of a case that is gone, or is a folder."""
+        """The metadata byte for byte, and when they changed; nothing of a case that is gone, or is a folder."""
         path = f"/_goapi/Cases/Metadata/{quote(case, safe='')}"
         response = await self._asker.ask(lambda: self._client.get(path))
         if response.status_code in _PASSED_OVER:
+            _log.warning("passed over a case: status %d", response.status_code)
             return b"", ""
         _inside(response, "Metadata", "Metadata")
         row = attributes(_json(response, "Metadata").get("Metadata")) or {}
@@ -121,7 +124,7 @@ class GetOrganizedPoller:
 
 
 def _is_news(case: str, changed: str, at: int, seen: Mapping[str, str]) -> bool:
-    return bool(changed) and micros(changed) >= at and seen.get(case) != changed
+    return micros_or_last(changed) >= at and seen.get(case) != changed
 
 
 def _json(response: httpx.Response, what: str) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class Simulator:
     """`cases` is open: attributes of a `z:row` each; a test changes them as caseworkers would.
 
     `busy` requests are answered 429 first; `failing` calls say so inside an answer of status 200. With `plain`, hits
-    carry no more than number and name, as seen in public code. `now` is the server's clock.
+    carry no more than number and name, as seen in public code. Nobody may read what is `forbidden`.
+    `now` is the server's clock.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Simulator:
         self.busy = busy
         self.failing = failing
         self.reads = 0
+        self.forbidden: set[str] = set()
         self._plain = plain
         self._now = now
         self.app = FastAPI(openapi_url=None)
@@ -63,6 +65,8 @@ class Simulator:
         if (refused := self._refusal(request)) is not None:
             return refused
         self.reads += 1
+        if number in self.forbidden:
+            return Response(status_code=403)
         case = next((case for case in self.cases if case["ows_CaseID"] == number), None)
         return Response(status_code=404) if case is None else self._json({"Metadata": row_of(case), "Attributes": None})
 

@@ -4,6 +4,7 @@ Read in public code: client-credentials tokens of Azure AD, and that an item is 
 Assumed: the path of that (`item_path`).
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from connectors.oauth import Authorized
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
 
+_log = logging.getLogger(__name__)
 _OK: Final = 200
 _FORBIDDEN: Final = 403
 _GONE: Final = frozenset({404, 410})
@@ -58,6 +60,7 @@ class WorkPointPoller:
             gone = {"BusinessModuleId": told.module, "ID": told.item, "Trigger": DELETED, "At": told.at}
             return orjson.dumps(gone) if told.trigger == DELETED else None
         if response.status_code == _FORBIDDEN:
+            _log.warning("passed over an item: status %d", response.status_code)
             return None
         if response.status_code != _OK:
             raise WorkPointError(f"an item answered {response.status_code}")
