@@ -1,7 +1,8 @@
 """Times as vendors write them -> microseconds since 1970, UTC. Pure. For every connector."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,12 @@ def moment(value: object) -> int:
 def moment_or_none(value: object) -> int | None:
     """As `moment`; nothing, and the year 1, are no time."""
     return None if value == "" or _is_never(value) else moment(value)
+
+
+def http_date(text: str) -> int:
+    """Microseconds since 1970, UTC, of a `Date` header: the server's own clock. Raises ValueError."""
+    moment = parsedate_to_datetime(text)
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
 
 
 Time = Annotated[int, BeforeValidator(micros)]
