@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
+import orjson
 
 _log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -43,6 +44,16 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
+
+
+async def whole(response: httpx.Response) -> None:
+    """A hook for clients: JSON that was cut short is no answer, and is asked for again."""
+    await response.aread()
+    if response.is_success and "json" in response.headers.get("content-type", ""):
+        try:
+            orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise httpx.RemoteProtocolError("half an answer") from None
 
 
 class Asker:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
+from broker.intake.connector import load
 from connectors.retry import Asker, Patience, Unanswered
 
 _log = logging.getLogger(__name__)
@@ -163,9 +164,12 @@ async def serve(
 ) -> None:
     """Run one vendor's poll loop from its configuration file, until `stop`: a round under way is finished first.
 
+    The body goes as the first media type that the connector speaks.
     `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
     """
     async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
-        broker = Broker(client, Asker(Patience()), system, config["broker"]["token"])
+        speaking = load(system)
+        media_type = "application/json" if speaking is None else speaking.media_types[0]
+        broker = Broker(client, Asker(Patience()), system, config["broker"]["token"], media_type)
         cursors = CursorFile(Path(config["cursor"]))
         await run(make(config["vendor"]), broker, cursors, stop, float(config.get("every", 10)), unknown)

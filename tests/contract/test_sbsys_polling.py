@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,7 @@ from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
 from connectors.esdh.sbsys.simulator import Simulator
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
-
-START = datetime(2024, 3, 18, 9, tzinfo=UTC)
-
-
-class Clock:
-    """Time that passes only when somebody waits."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.time += seconds
-
-    def patience(self, **changes: Any) -> Patience:
-        return Patience(sleep=self.sleep, clock=self.now, jitter=lambda: 1.0, now=lambda: START, **changes)
+from tests.contract.polling import START, Clock, Inbox
 
 
 def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
@@ -46,28 +27,6 @@ def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
         "SenestAendret": (START + timedelta(minutes=minutes)).isoformat(),
         "Firmaer": [],
     }
-
-
-@dataclass
-class Inbox:
-    """A broker's door that answers as told, then with a receipt."""
-
-    answers: list[httpx.Response] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.tokens.add(request.headers["authorization"])
-        if self.answers:
-            return self.answers.pop(0)
-        self.bodies.append(request.content)
-        return httpx.Response(
-            202, json={"receipt_id": "r", "accepted": 1, "delimited": 0, "rejected": [], "warnings": []}
-        )
-
-    @property
-    def titles(self) -> list[str]:
-        return [case["SagsTitel"] for body in self.bodies for case in json.loads(body)]
 
 
 @dataclass
@@ -97,6 +56,10 @@ class Bench:
         return asyncio.run(poll_once(self.sbsys(), self.broker(), self.cursors))
 
 
+def titles(world: Bench) -> list[str]:
+    return [case["SagsTitel"] for case in world.inbox.payloads]
+
+
 def bench(path: Path, cases: list[dict[str, Any]], page: int = 10, **quirks: int) -> Bench:
     return Bench(Simulator(cases, **quirks), path, page=page)
 
@@ -108,14 +71,14 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path) -> N
     assert world.poll() == 0
     world.simulator.cases[3] = case(3, minutes=100) | {"SagsTitel": "Ændret"}
     assert world.poll() == 1
-    assert world.inbox.titles[-1] == "Ændret"
+    assert titles(world)[-1] == "Ændret"
 
 
 def test_more_changes_in_one_moment_than_a_page_holds_are_all_read(tmp_path: Path) -> None:
     world = bench(tmp_path, [case(number) for number in range(83)], page=5)
 
     assert world.poll() == 83
-    assert len(set(world.inbox.titles)) == 83
+    assert len(set(titles(world))) == 83
 
 
 def test_a_change_committed_late_with_an_earlier_time_is_not_missed(tmp_path: Path) -> None:
