@@ -21,11 +21,55 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a service of a connector's own.
+
+    key: the sender's own name of the request, under which it is answered once; None when it has none.
+    digest: of what is asked, without what may differ when the same is sent again.
+    asked: what the connector made of the request; its own business.
+    """
+
+    searches: bool
+    key: str | None
+    digest: bytes
+    payloads: Sequence[object]
+    asked: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a standard needs whose clients expect more than a body and a receipt. Pure, all of it; bodies are bytes.
+
+    read: a request body -> the call, or why it cannot be read.
+    before: a payload -> the case of which the index must say what stands, as `completed` needs it; None for most.
+    completed: (payload, groups that stand or None, when received as ISO 8601) -> the payload to translate.
+    returned: (call, the rejections of a receipt's answer) -> the reply to a call that brought payloads.
+    search: call -> the body of `POST /v1/overviews/sapa/search`, or why it cannot be asked.
+    found: (call, entries) -> the reply to a search.
+    not_searched: (call, code, detail, pointer) -> the reply to a search that was not made.
+    fault: (code, detail, the sender is to blame) -> the reply when there is no other.
+    described: (what, address) -> a description that is served under `?what`, or None.
+    """
+
+    media_type: str
+    read: Callable[[bytes], Call | Rejected]
+    before: Callable[[object], str | None]
+    completed: Callable[[object, Mapping[str, Any] | None, str], object]
+    returned: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
+    search: Callable[[Call], Mapping[str, Any] | Rejected]
+    found: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
+    not_searched: Callable[[Call, str, str, str], bytes]
+    fault: Callable[[str, str, bool], bytes]
+    described: Callable[[str, str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """One vendor system's language.
 
     split: a request body -> the payloads in it (parsed, vendor's words), or why it cannot be read.
     translate: one payload -> canonical events, or why it cannot be translated. Pure; never raises, whatever comes.
+    service: how it is called at an address of its own, where it is.
     """
 
     name: str
@@ -33,6 +77,7 @@ class Connector:
     media_types: tuple[str, ...]
     split: Callable[[bytes], Sequence[object] | Rejected]
     translate: Callable[[object, Source], Sequence[CaseEvent] | Rejected]
+    service: Service | None = None
 
 
 def load(name: str) -> Connector | None:
