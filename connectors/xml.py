@@ -27,7 +27,7 @@ class _Bounded(etree.TreeBuilder):  # type: ignore[misc]
     """Builds a tree until it is too deep or too large, or begins with a document type."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(insert_comments=False, insert_pis=False)
         self._depth = 0
         self._count = 0
         self.verdict = _MALFORMED

@@ -25,7 +25,6 @@ from broker.api.taking import answered_once
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import Rejected
 from broker.domain.policy import POLICY, Role
-from broker.intake.canonical import iso
 from broker.intake.connector import Call, Connector, Service, Source
 from broker.intake.pointers import pointer_of
 from broker.intake.verdicts import Offer, offers_of
@@ -143,12 +142,13 @@ async def _taken(core: Core, connector: Connector, token: Token, asked: Call, au
 
 async def _completed(core: Core, service: Service, source: Source, asked: Call) -> list[object]:
     """With what the sender left to the index to know."""
-    cases = [service.before(payload) for payload in asked.payloads]
-    keys = [None if case is None else EntryKey(source.authority, source.system, case) for case in cases]
-    groups = await standing.groups_of(core, [key for key in keys if key is not None])
-    received = str(iso(time.time_ns() // 1000))
+    wanted = [service.before(payload) for payload in asked.payloads]
+    keys = [None if one is None else EntryKey(source.authority, source.system, one[0]) for one in wanted]
+    all_said = any(one[1] for one in wanted if one is not None)
+    stands = await standing.of(core, [key for key in keys if key is not None], all_said=all_said)
+    received = time.time_ns() // 1000
     return [
-        service.completed(payload, None if key is None else groups.get(key), received)
+        service.completed(payload, None if key is None else stands.get(key), received)
         for payload, key in zip(asked.payloads, keys, strict=True)
     ]
 

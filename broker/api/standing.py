@@ -10,6 +10,7 @@ from broker.api.problems import unavailable
 from broker.domain.case import SCALAR_GROUPS
 from broker.domain.identity import EntryKey
 from broker.intake.producer import KafkaUnavailable
+from broker.overviews.shown import registered_at
 from broker.store import search as index
 from broker.stream.clients import aiokafka_options
 from broker.stream.tail import AWAY, tail
@@ -21,21 +22,24 @@ _STEP: Final = 0.05
 Groups = dict[str, Any]
 
 
-async def groups_of(core: Core, keys: Sequence[EntryKey]) -> dict[EntryKey, Groups]:
-    """The scalar groups of those that are there, as the sender said them. Raises Problem, KafkaUnavailable.
+async def of(core: Core, keys: Sequence[EntryKey], *, all_said: bool) -> dict[EntryKey, Groups]:
+    """The scalar groups of those that are there, as they were sent, and when. Raises Problem, KafkaUnavailable.
 
-    Waits until everything that the log held at the call is in the index: what a sender was promised a moment ago
-    must not be missed, or its next change would take it back.
+    Args:
+        all_said: wait until everything that the log held at the call is in the index. What a sender was promised a
+            moment ago must not be missed where the next change would take it back.
     """
     if not keys:
         return {}
-    await _caught_up(core)
+    if all_said:
+        await _caught_up(core)
     found: dict[EntryKey, Groups] = {}
     async with core.pool.connection() as connection:
         for key in dict.fromkeys(keys):
             if (row := await index.by_key(connection, key)) is not None:
                 groups = row.state().groups
                 found[key] = {name: _said(groups[name][1]) for name in SCALAR_GROUPS if name in groups}
+                found[key]["registered_at"] = registered_at(row.newest)
     return found
 
 

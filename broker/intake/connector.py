@@ -41,8 +41,10 @@ class Service:
     """What a standard needs whose clients expect more than a body and a receipt. Pure, all of it; bodies are bytes.
 
     read: a request body -> the call, or why it cannot be read.
-    before: a payload -> the case of which the index must say what stands, as `completed` needs it; None for most.
-    completed: (payload, groups that stand or None, when received as ISO 8601) -> the payload to translate.
+    before: a payload -> (case, whether everything said of it must be in the index by then) where `completed` needs to
+        know what the index holds of the case; None for most.
+    completed: (payload, what stands or None, when received) -> the payload to translate; times in microseconds since
+        1970, UTC. What stands: the scalar groups as they were sent, and `registered_at` of the newest registration.
     returned: (call, the rejections of a receipt's answer) -> the reply to a call that brought payloads.
     search: call -> the body of `POST /v1/overviews/sapa/search`, or why it cannot be asked.
     found: (call, entries) -> the reply to a search.
@@ -53,8 +55,8 @@ class Service:
 
     media_type: str
     read: Callable[[bytes], Call | Rejected]
-    before: Callable[[object], str | None]
-    completed: Callable[[object, Mapping[str, Any] | None, str], object]
+    before: Callable[[object], tuple[str, bool] | None]
+    completed: Callable[[object, Mapping[str, Any] | None, int], object]
     returned: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
     search: Callable[[Call], Mapping[str, Any] | Rejected]
     found: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]

@@ -64,14 +64,14 @@ def translate(payload: object, source: Source, digest: str | None = None) -> lis
 
 
 def known(beside: object, source: Source) -> dict[str, Known]:
-    """What the documents that came with a case are called, and their level; of a flawed one nothing."""
+    """What the documents that came with a case are called, and their level; nothing of one that is flawed or over."""
     made: dict[str, Known] = {}
     for document_id, said in beside.items() if isinstance(beside, dict) else ():
         events = translate({"DokumentIndeks": said}, source)
-        if isinstance(events, Rejected):
+        newest = None if isinstance(events, Rejected) else max(events, key=lambda event: event["registered_at"])
+        if newest is None or newest["removed"]:
             made[str(document_id)] = Known(None, None)
         else:
-            newest = max(events, key=lambda event: event["registered_at"])
             made[str(document_id)] = Known(newest["title"], newest["sensitivity"])
     return made
 

@@ -6,9 +6,7 @@ from typing import Any
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Call, Service
 from connectors.standards.sf1470 import replies, requests, schema, search
-from connectors.standards.sf1470.translate import BEFORE, RECEIVED, changes_part
-
-_UNTIMED = frozenset({"SagUuid", "Kasser"})
+from connectors.standards.sf1470.translate import BEFORE, RECEIVED, changes_part, removes
 
 
 def _read(body: bytes) -> Call | Rejected:
@@ -18,16 +16,23 @@ def _read(body: bytes) -> Call | Rejected:
     return Call(found.operation == "fremsoeg", found.transaction, found.digest, found.payloads, found)
 
 
-def _completed(payload: object, before: Mapping[str, Any] | None, received: str) -> object:
-    """A change of a part gets the rest, an operation that names no time gets one."""
+def _before(payload: object) -> tuple[str, bool] | None:
+    """A change of a part needs all of the rest; a removal only wants to be newer than what it removes."""
+    if (case := changes_part(payload)) is not None:
+        return case, True
+    return None if (case := removes(payload)) is None else (case, False)
+
+
+def _completed(payload: object, before: Mapping[str, Any] | None, received: int) -> object:
+    """A change of a part gets the rest; a removal, which names no time, gets one.
+
+    A sender's clock may be ahead of ours: the removal is never older than what is held.
+    """
     if not isinstance(payload, dict):
         return payload
-    made = dict(payload)
-    if before is not None:
-        made[BEFORE] = dict(before)
-    if _UNTIMED & payload.keys():
-        made[RECEIVED] = received
-    return made
+    if removes(payload) is not None:
+        return {**payload, RECEIVED: max(received, (before or {}).get("registered_at", received))}
+    return payload if before is None else {**payload, BEFORE: dict(before)}
 
 
 def _returned(call: Call, rejected: Sequence[Mapping[str, Any]]) -> bytes:
@@ -63,7 +68,7 @@ def _described(what: str, address: str) -> bytes | None:
 SERVICE = Service(
     "text/xml",
     _read,
-    changes_part,
+    _before,
     _completed,
     _returned,
     _search,

@@ -27,10 +27,9 @@ from connectors.standards.sf1470.payloads import (
     UnikIdType,
 )
 from connectors.standards.sf1470.tree import without
-from connectors.times import micros
 
 RECEIVED: Final = "Modtaget"
-"""When the request came, put beside an object that names no time of its own."""
+"""As of when it is, put beside an object that names no time of its own: microseconds since 1970, UTC."""
 BEFORE: Final = "Foer"
 """What the index holds of the case, put beside a change of a part of a group."""
 DOCUMENTS: Final = "Dokumenter"
@@ -69,6 +68,22 @@ def changes_part(payload: object) -> str | None:
             disposal = KasseringType.model_validate(payload["Kasser"])
             touched = any(_touches_scalars(one) for one in disposal.Registrering if one is not None)
             return disposal.ObjektType.UUIDIdentifikator if touched and disposal.ObjektType is not None else None
+    except ValidationError:
+        pass
+    return None
+
+
+def removes(payload: object) -> str | None:
+    """The case that is taken out of the index as a whole."""
+    if not isinstance(payload, dict):
+        return None
+    try:
+        if "SagUuid" in payload:
+            return UnikIdType.model_validate(payload["SagUuid"]).UUIDIdentifikator
+        if "Kasser" in payload:
+            disposal = KasseringType.model_validate(payload["Kasser"])
+            whole = disposal.ObjektType is not None and not disposal.Registrering
+            return disposal.ObjektType.UUIDIdentifikator if whole and disposal.ObjektType is not None else None
     except ValidationError:
         pass
     return None
@@ -194,9 +209,8 @@ def _removed(payload: Mapping[str, Any], source: Source, digest: str) -> Events:
 
 
 def _gone(case_id: str, payload: Mapping[str, Any], source: Source, digest: str, reason: str) -> Events:
-    try:
-        received = micros(payload.get(RECEIVED))
-    except ValueError:
+    received = payload.get(RECEIVED)
+    if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received <= _LAST:
         return Rejected(Code.MANDATORY_MISSING, f"/{RECEIVED}", "when the request came: send it to the SOAP service")
     event = _envelope(case_id, received, source, digest, "REMOVED")
     event["sequence"] = _LAST
