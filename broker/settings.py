@@ -29,7 +29,8 @@ class Certificates(BaseModel):
     """Senders known by their client certificate, which a proxy checks.
 
     header: where the proxy puts the thumbprint, in hexadecimal; it must take away what a client put there itself.
-    proxies: the addresses from which that header is believed. senders: thumbprint -> who that is.
+    proxies: the addresses from which that header is believed, as the API sees them: `X-Forwarded-For` of a proxy on the
+        same machine would put the client's in its place. senders: thumbprint -> who that is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -129,7 +129,8 @@ async def _taken(core: Core, connector: Connector, token: Token, asked: Call, au
     sender = sender_of(token)
     of = authority_of(sender, authority)
     source = Source(sender.system, of, core.settings.connector(of, sender.system))
-    payloads = bounded(await _completed(core, service, source, asked))
+    bounded(asked.payloads)
+    payloads = await _completed(core, service, source, asked)
 
     def offers() -> Iterable[Offer]:
         return offers_of(payloads, connector, source)
@@ -142,7 +143,7 @@ async def _taken(core: Core, connector: Connector, token: Token, asked: Call, au
 
 async def _completed(core: Core, service: Service, source: Source, asked: Call) -> list[object]:
     """With what the sender left to the index to know."""
-    wanted = [service.before(payload) for payload in asked.payloads]
+    wanted = await asyncio.to_thread(lambda: [service.before(payload) for payload in asked.payloads])
     keys = [None if one is None else EntryKey(source.authority, source.system, one[0]) for one in wanted]
     all_said = any(one[1] for one in wanted if one is not None)
     stands = await standing.of(core, [key for key in keys if key is not None], all_said=all_said)

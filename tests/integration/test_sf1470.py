@@ -5,6 +5,7 @@ The same against the standard's own WSDL where it is at hand: `SAGSBRO_SF1470_WS
 
 import json
 import os
+import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from connectors.standards.sf1470 import mapping, schema
 from connectors.standards.sf1470.names import HEADER, NAMESPACES, SOAP
 from ops.bench.faults import settle
 from ops.embedded import instance
+from ops.embedded.instance import Instance
 from tests.integration.running import CPR, KLE
 
 AUTHORITY = "55133018"
@@ -49,6 +51,7 @@ REAL = os.environ.get("SAGSBRO_SF1470_WSDL")
 class Whole:
     """A running Sagsbro with its service."""
 
+    instance: Instance
     settings: Settings
 
     @property
@@ -89,7 +92,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         environment.setenv("SAGSBRO_CERTIFICATES", json.dumps(certificates))
         with instance.held(instance.Plan(data), {}) as running:
             running.start(ready)
-            yield Whole(Settings())
+            yield Whole(running, Settings())
 
 
 def agree(settings: Settings) -> None:
@@ -439,6 +442,27 @@ def test_a_change_of_a_case_that_is_not_in_the_index_is_refused(vendor: Soap, va
     assert [int(one.StatusKode) for one in answer.UnikRetur] == [40]
     assert "import it first" in answer.UnikRetur[0].FejlbeskedTekst
     assert_valid(valid, vendor.transport.replies[-1])
+
+
+def test_a_change_of_a_part_waits_for_the_index_and_is_answered_when_sent_again(whole: Whole) -> None:
+    with soap(whole, f"{whole.address}?wsdl", whole.bearer()) as vendor:
+        case_id, key, transaction = str(uuid.uuid4()), uuid.uuid4().hex[:20], str(uuid.uuid4())
+        vendor.call("importer", _value_1=[a_case(vendor, case_id, key)])
+        whole.settled()
+        change = {
+            "UUIDIdentifikator": case_id,
+            "Tidspunkt": datetime.now(UTC),
+            "AttributListe": {"Egenskaber": [egenskaber("Ny titel", key)]},
+        }
+        whole.instance.supervisor.signal("worker-1", signal.SIGSTOP)
+        try:
+            vendor.call("importer", _value_1=[a_case(vendor, str(uuid.uuid4()), key)])
+            with pytest.raises(zeep.exceptions.Fault, match="index_behind"):
+                vendor.call("opdater", key=transaction, _value_1=[{"OpdaterSagIndeks": change}])
+        finally:
+            whole.instance.supervisor.signal("worker-1", signal.SIGCONT)
+        again = vendor.call("opdater", key=transaction, _value_1=[{"OpdaterSagIndeks": change}])
+        assert codes(again) == [(20, "Sag", case_id)]
 
 
 def test_a_relation_is_disposed_of(whole: Whole, valid: etree.XMLSchema) -> None:

@@ -185,9 +185,7 @@ def test_a_removal_is_as_of_its_coming_and_never_older_than_what_is_held(name: s
 
 
 @given(
-    payload=st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("SagUuid", "Kasser", "OpdaterSagIndeks"), json_values)
-    )
+    payload=st.fixed_dictionaries({}, optional=dict.fromkeys(("SagUuid", "Kasser", "OpdaterSagIndeks"), json_values))
 )
 def test_no_object_whatever_makes_the_service_raise(payload: dict[str, Any]) -> None:
     SERVICE.before(payload)
@@ -265,7 +263,13 @@ def test_what_a_search_does_not_know_is_refused_and_never_overheard(case: dict[s
 
 
 def test_negations_alternatives_and_lists_of_cases_are_refused() -> None:
-    for said in ({"SagUuid": [CASE]}, {"SoegUdtryk": {"NOT": [{}]}}, {"SoegUdtryk": {"SoegSag": [{}, {}]}}, {}):
+    asked_for: list[dict[str, Any]] = [
+        {"SagUuid": [CASE]},
+        {"SoegUdtryk": {"NOT": [{}]}},
+        {"SoegUdtryk": {"SoegSag": [{}, {}]}},
+        {},
+    ]
+    for said in asked_for:
         assert isinstance(search.asked(said), Rejected)
 
 

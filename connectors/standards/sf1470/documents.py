@@ -122,8 +122,9 @@ def _owner(one: DokumentRegistreringType, at: str, source: Source) -> Iterator[R
     """Of its relations the index needs the owner alone."""
     at = f"{at}/RelationListe/Dokumentaktoer"
     listed = () if one.RelationListe is None else one.RelationListe.Dokumentaktoer
+    roles = relations.roles(source.config)
     for index, relation in enumerate(listed):
-        if relation is None or relations.named(relation, source.config) != "Ejer":
+        if relation is None or relations.named(relation, roles) != "Ejer":
             continue
         said: UdvidelseType = relations.extension(relation)
         numbers = {urn.cvr_of(relations.reference(relation)), said.CVR_Nr or said.CVR} - {None}

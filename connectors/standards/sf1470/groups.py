@@ -5,7 +5,7 @@ that is over is removed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from broker.domain.case import SENSITIVITY, ItemGroup
@@ -27,10 +27,14 @@ class Said:
     on: int
     config: Mapping[str, Any]
     documents: Mapping[str, "Known"]
+    roles: relations.Roles
+    _held: dict[str, list[Held]] = field(default_factory=dict)
 
     def held(self, kind: str) -> list[Held]:
         """The relations of one kind."""
-        return relations.held(self.lists, kind, self.at, self.config, self.on)
+        if kind not in self._held:
+            self._held[kind] = relations.held(self.lists, kind, self.at, self.roles, self.on)
+        return self._held[kind]
 
     def standing(self, role: str) -> Held | None:
         """The one relation of that role."""

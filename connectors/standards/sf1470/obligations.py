@@ -4,8 +4,8 @@ OB1 at import, OB2 in every registration, OB3 with a relation, OB4 with another 
 Each flaw names the element. Source: guidance to SF1470, version 1.7.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from broker.domain.case import SENSITIVITY
 from broker.domain.outcome import Code, Rejected
@@ -18,8 +18,10 @@ from connectors.standards.sf1470.payloads import (
     RegistreringType,
     SagIndeksEgenskaberType,
 )
+from connectors.standards.sf1470.relations import Roles
 
 KINDS: Final = tuple(dict.fromkeys(rule.of for rule in mapping.RULES.values()))
+_NEEDED: Final = {role: rule for role, rule in mapping.RULES.items() if rule.needed}
 T = TypeVar("T")
 
 
@@ -52,7 +54,7 @@ def states(lists: ListerType, at: str) -> list[tuple[str, FremdriftType]]:
     return numbered(said, FremdriftType(), f"{at}/TilstandListe/Fremdrift")
 
 
-def of_import(said: RegistreringType, at: str, config: Mapping[str, Any]) -> Iterator[Rejected]:
+def of_import(said: RegistreringType, at: str, known: Roles) -> Iterator[Rejected]:
     """Of a registration of an imported case."""
     yield from _stamped(said, at)
     if not attributes(said, at):
@@ -61,12 +63,17 @@ def of_import(said: RegistreringType, at: str, config: Mapping[str, Any]) -> Ite
         yield missing(f"{at}/AttributListe/LokalUdvidelseListe/SagIndeksEgenskaber/Foelsomhed", "OB1")
     if not states(said, at):
         yield missing(f"{at}/TilstandListe/Fremdrift", "OB1")
-    yield from of_change(said, at, config)
+    yield from of_change(said, at, known)
     if all(one.FremdriftStatusKode != "Opstaaet" for _, one in states(said, at)):
         yield Rejected(Code.STATE_HISTORY_INCOMPLETE, f"{at}/TilstandListe", "Opstaaet is never missing")
-    for role, rule in mapping.RULES.items():
-        held = relations.held(said, rule.of, at, config, said.Tidspunkt or 0) if rule.needed else ()
-        if rule.needed and not any(one.role == role and not one.ended for one in held):
+    standing = {
+        one.role
+        for kind in {rule.of for rule in _NEEDED.values()}
+        for one in relations.held(said, kind, at, known, said.Tidspunkt or 0)
+        if not one.ended
+    }
+    for role, rule in _NEEDED.items():
+        if role not in standing:
             where = f"{at}/RelationListe/{'LokalUdvidelseListe/' if rule.of == 'SagsitsystemRelation' else ''}{rule.of}"
             yield Rejected(Code.MANDATORY_MISSING, where, f"a relation in the role {role} is missing (OB1)")
 
@@ -82,7 +89,7 @@ def _stamped(said: RegistreringType, at: str) -> Iterator[Rejected]:
         yield missing(f"{at}/BrugerRef", "OB1")
 
 
-def of_change(said: ListerType, at: str, config: Mapping[str, Any]) -> Iterator[Rejected]:
+def of_change(said: ListerType, at: str, known: Roles) -> Iterator[Rejected]:
     """Of whatever a registration names, be it an import or a change."""
     for where, own in attributes(said, at):
         yield from _own(own, where)
@@ -99,7 +106,7 @@ def of_change(said: ListerType, at: str, config: Mapping[str, Any]) -> Iterator[
         yield from effect.flaws(state.Virkning, where)
     yield from effect.overlap([(where, effect.period(one.Virkning)) for where, one in states(said, at)])
     for kind in KINDS:
-        yield from relations.flaws(said, kind, at, config)
+        yield from relations.flaws(said, kind, at, known)
 
 
 def _own(own: EgenskaberType, at: str) -> Iterator[Rejected]:

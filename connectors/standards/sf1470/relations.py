@@ -11,6 +11,7 @@ from connectors.standards.sf1470.effect import Period, missing
 from connectors.standards.sf1470.payloads import ListerType, RelationType, RelationUdvidelserType, UdvidelseType
 
 _EMPTY: Final = RelationType()
+Roles = Mapping[str, str]
 
 
 class Held(NamedTuple):
@@ -77,26 +78,29 @@ def listed(lists: ListerType, kind: str, at: str) -> Iterator[tuple[str, Relatio
         yield f"{at}/{kind}/{index}", one or _EMPTY
 
 
-def named(relation: RelationType, config: Mapping[str, Any]) -> str | None:
+def roles(config: Mapping[str, Any]) -> Roles:
+    """Rolle -> role, as the configuration adds to it and overrides."""
+    own = {str(number).lower(): role for number, role in table(config, "roles").items() if isinstance(role, str)}
+    return {**mapping.ROLES, **own}
+
+
+def named(relation: RelationType, known: Roles) -> str | None:
     """The role that its UUID names."""
-    said = "" if relation.Rolle is None else (relation.Rolle.value or "").lower()
-    own = {str(name).lower(): role for name, role in table(config, "roles").items()}
-    role = own.get(said, mapping.ROLES.get(said))
-    return role if isinstance(role, str) else None
+    return known.get("" if relation.Rolle is None else (relation.Rolle.value or "").lower())
 
 
-def role_of(relation: RelationType, kind: str, config: Mapping[str, Any]) -> str | None:
+def role_of(relation: RelationType, kind: str, known: Roles) -> str | None:
     """The same, where it is one of this kind of relation."""
-    role = named(relation, config)
+    role = named(relation, known)
     rule = mapping.RULES.get(role or "")
     return role if rule is not None and rule.of == kind else None
 
 
-def held(lists: ListerType, kind: str, at: str, config: Mapping[str, Any], on: int) -> list[Held]:
+def held(lists: ListerType, kind: str, at: str, known: Roles, on: int) -> list[Held]:
     """Of each key the relation that counts at that time; of one all of whose periods are over, the last. No flaws."""
     by_key: dict[str, list[Held]] = {}
     for where, relation in listed(lists, kind, at):
-        role = role_of(relation, kind, config) or ""
+        role = role_of(relation, kind, known) or ""
         period = effect.period(relation.Virkning)
         by_key.setdefault(key(role, relation), []).append(Held(where, role, relation, period, ended=period.ended(on)))
     return [_counting(alike, on) for alike in by_key.values()]
@@ -107,13 +111,13 @@ def _counting(alike: Sequence[Held], on: int) -> Held:
     return max(alike, key=lambda one: one.period.since) if index is None else alike[index]
 
 
-def flaws(lists: ListerType, kind: str, at: str, config: Mapping[str, Any]) -> Iterator[Rejected]:
+def flaws(lists: ListerType, kind: str, at: str, known: Roles) -> Iterator[Rejected]:
     """What OB3, OB4 and OB5 ask of each relation of one kind, and that no two of one key hold at once."""
     periods: dict[str, list[tuple[str, Period]]] = {}
     for where, relation in listed(lists, kind, at):
         if relation.Rolle is None or relation.Rolle.value is None:
             yield missing(f"{where}/Rolle", "OB3")
-        role = role_of(relation, kind, config)
+        role = role_of(relation, kind, known)
         if role is None:
             # What an unknown role restricts is unknown too: closed is the safe mistake.
             yield Rejected(

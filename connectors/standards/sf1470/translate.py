@@ -100,9 +100,10 @@ def _imported(payload: Mapping[str, Any], source: Source, digest: str) -> Events
     if not case.Registrering:
         return missing("/SagIndeks/Registrering", "OB2")
     known = documents.known(payload.get(DOCUMENTS), source)
+    roles = relations.roles(source.config)
     events = []
     for at, registration in obligations.numbered(case.Registrering, RegistreringType(), "/SagIndeks/Registrering"):
-        said = Said(registration, at, registration.Tidspunkt or 0, source.config, known)
+        said = Said(registration, at, registration.Tidspunkt or 0, source.config, known, roles)
         event = _registration(said, case.UUIDIdentifikator, registration, source, digest)
         if isinstance(event, Rejected):
             return event
@@ -113,7 +114,7 @@ def _imported(payload: Mapping[str, Any], source: Source, digest: str) -> Events
 def _registration(
     said: Said, case_id: str, registration: RegistreringType, source: Source, digest: str
 ) -> CaseEvent | Rejected:
-    if (flaw := obligations.first(obligations.of_import(registration, said.at, source.config))) is not None:
+    if (flaw := obligations.first(obligations.of_import(registration, said.at, said.roles))) is not None:
         return flaw
     if (stranger := _stranger(said, source)) is not None:
         return stranger
@@ -140,13 +141,14 @@ def _updated(payload: Mapping[str, Any], source: Source, digest: str) -> Events:
         return missing(f"{at}/UUIDIdentifikator", "OB2")
     if change.Tidspunkt is None:
         return missing(f"{at}/Tidspunkt", "OB2")
-    said = Said(change, at, change.Tidspunkt, source.config, documents.known(payload.get(DOCUMENTS), source))
+    roles = relations.roles(source.config)
+    said = Said(change, at, change.Tidspunkt, source.config, {}, roles)
     return _delta(said, change.UUIDIdentifikator, payload, source, digest)
 
 
 def _delta(said: Said, case_id: str, payload: Mapping[str, Any], source: Source, digest: str) -> Events:
     """Only the groups that the change names; of a group whose parts belong together, the rest as the index has it."""
-    if (flaw := obligations.first(obligations.of_change(said.lists, said.at, source.config))) is not None:
+    if (flaw := obligations.first(obligations.of_change(said.lists, said.at, said.roles))) is not None:
         return flaw
     if (flaw := _ends_needed(said) or _stranger(said, source)) is not None:
         return flaw
@@ -226,13 +228,14 @@ def _disposed(payload: Mapping[str, Any], source: Source, digest: str) -> Events
         return missing("/Kasser/ObjektType/UUIDIdentifikator", "OB2")
     if not disposal.Registrering:
         return _gone(case_id, payload, source, digest, "DISPOSED")
+    roles = relations.roles(source.config)
     events: list[CaseEvent] = []
     for at, one in obligations.numbered(disposal.Registrering, RegistreringType(), "/Kasser/Registrering"):
         if one.Tidspunkt is None:
             return missing(f"{at}/Tidspunkt", "OB2")
         if one.AttributListe is not None or one.TilstandListe is not None:
             return Rejected(Code.SCHEMA_VIOLATION, at, "relations only: attributes and states can only be replaced")
-        struck = _struck(Said(one, at, one.Tidspunkt, source.config, {}), case_id, payload, source, digest)
+        struck = _struck(Said(one, at, one.Tidspunkt, source.config, {}, roles), case_id, payload, source, digest)
         if isinstance(struck, Rejected):
             return struck
         events.extend(struck)
@@ -244,7 +247,7 @@ def _struck(said: Said, case_id: str, payload: Mapping[str, Any], source: Source
     items: dict[str, dict[str, dict[str, Any]]] = {}
     for kind in obligations.KINDS:
         for at, relation in relations.listed(said.lists, kind, said.at):
-            role = relations.role_of(relation, kind, source.config)
+            role = relations.role_of(relation, kind, said.roles)
             if (flaw := _unstrikable(relation, role, at)) is not None or role is None:
                 return flaw or missing(at, "OB3")
             if role == "Afgoerelsesklasse":
