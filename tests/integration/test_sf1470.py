@@ -523,6 +523,16 @@ def test_everybody_does_only_what_their_token_is_for(whole: Whole, vendor: Soap,
     assert whole.rows("SELECT l.decision FROM access_log l ORDER BY id DESC LIMIT 1") == [("deny",)]
 
 
+def test_a_system_without_an_agreement_is_told_so_and_nothing_of_its_case_is_kept(whole: Whole) -> None:
+    with soap(whole, f"{whole.address}?wsdl", whole.bearer(system="cura")) as vendor:
+        case_id = str(uuid.uuid4())
+        answer = vendor.call("fjern", SagUuid=[unik(case_id)])
+        assert codes(answer) == [(40, "Sag", case_id)]
+        assert answer.UnikRetur[0].FejlbeskedTekst.startswith("no_agreement: ")
+    kept = whole.rows("SELECT code, payload FROM rejection WHERE system = 'cura'")
+    assert kept == [("no_agreement", None)]
+
+
 def envelope(body: str, header: str = "") -> bytes:
     said = f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Header>{header}</soap:Header><soap:Body>{body}</soap:Body>'
     return f"{said}</soap:Envelope>".encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -48,6 +48,9 @@ EFFECT = (
     f"<sd:UUIDIdentifikator>{CASE}</sd:UUIDIdentifikator></sd:AktoerRef>"
     "<sd:AktoerTypeKode>ItSystem</sd:AktoerTypeKode></gd:Virkning>"
 )
+
+
+UNREADABLE = frozenset({"xxe", "billion_laughs", "wrong_encoding", "broken"})
 
 
 def config() -> Source:
@@ -376,6 +379,42 @@ def test_the_same_request_in_another_envelope_is_the_same() -> None:
 
     assert wrapped.digest == again.digest != other.digest
     assert wrapped.transaction == "4f9a7f0e-0000-4000-8000-00000000000a"
+
+
+ALL = sorted(GOLDEN.glob("*.xml"))
+texts = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=20
+)
+times = st.sampled_from(
+    ["", "true", "0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "urn:oio:cpr-nr:", CASE.upper()]
+)
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+def test_no_change_to_the_xml_makes_reading_or_translating_raise(data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from([path for path in ALL if path.stem not in UNREADABLE]))
+    root = etree.fromstring(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        element = data.draw(st.sampled_from(list(root.iter("*"))))
+        match data.draw(st.sampled_from(["text", "again", "gone", "moved", "emptied", "renamed"])):
+            case "text":
+                element.text = data.draw(texts | times)
+            case "again" if element.getparent() is not None:
+                element.addnext(etree.fromstring(etree.tostring(element)))
+            case "gone" if element.getparent() is not None:
+                element.getparent().remove(element)
+            case "moved" if len(element):
+                element[0].append(etree.fromstring(etree.tostring(element)))
+            case "emptied":
+                element.clear()
+            case "renamed":
+                element.tag = f"{{{NAMESPACES['sdi']}}}SagUuid"
+    found = split(etree.tostring(root))
+    for payload in () if isinstance(found, Rejected) else found:
+        case = SERVICE.before(payload)
+        made = translate(SERVICE.completed(payload, None if case is None else STOOD, RECEIVED), config())
+        assert isinstance(made, Rejected) or all(event["authority"] == config().authority for event in made)
 
 
 def test_the_content_of_a_note_is_left_at_the_door() -> None:
