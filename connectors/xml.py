@@ -13,7 +13,7 @@ Element: TypeAlias = etree._Element  # noqa: SLF001 - the only name that the lib
 
 LARGEST: Final = 16 * 1024 * 1024
 DEEPEST: Final = 60
-MOST: Final = 400_000
+MOST: Final = 200_000
 """Elements: each costs far more memory than the four bytes it can be written in."""
 WIDEST: Final = 64
 _MALFORMED: Final = Rejected(Code.MALFORMED_PAYLOAD, "", "not well-formed XML in the encoding that it names")

@@ -417,6 +417,15 @@ def test_no_change_to_the_xml_makes_reading_or_translating_raise(data: st.DataOb
         assert isinstance(made, Rejected) or all(event["authority"] == config().authority for event in made)
 
 
+def test_a_name_that_comes_too_often_is_one_flat_list_and_refused() -> None:
+    often = one(change("<sdi:Tidspunkt>2024-06-01T10:00:00Z</sdi:Tidspunkt>" * 50_000))
+
+    assert len(often["OpdaterSagIndeks"]["Tidspunkt"]) == 50_001
+    refused = translate(often, config())
+    assert isinstance(refused, Rejected)
+    assert (refused.code, refused.pointer) == (Code.SCHEMA_VIOLATION, "/OpdaterSagIndeks/Tidspunkt")
+
+
 def test_the_content_of_a_note_is_left_at_the_door() -> None:
     assert "SGVtbWVsaWd0" not in str(one((GOLDEN / "every_relation.xml").read_bytes()))
 

@@ -57,13 +57,17 @@ def plain(element: Element) -> Any:
     if len(element) == 0:
         return _text(element)
     found: dict[str, Any] = {}
+    doubled: set[str] = set()
     for child in element:
         name = local(child)
         value = plain(child)
         if name in LISTED:
             found.setdefault(name, []).append(value)
+        elif name in doubled:
+            found[name].append(value)
         elif name in found:
             found[name] = [found[name], value]
+            doubled.add(name)
         else:
             found[name] = value
     return found
