@@ -24,6 +24,51 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a service of a connector's own.
+
+    key: the sender's own name of the request, under which it is answered once; None when it has none.
+    digest: of what is asked, without what may differ when the same is sent again.
+    asked: what the connector made of the request; its own business.
+    """
+
+    searches: bool
+    key: str | None
+    digest: bytes
+    payloads: Sequence[object]
+    asked: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a standard needs whose clients expect more than a body and a receipt. Pure, all of it; bodies are bytes.
+
+    read: a request body -> the call, or why it cannot be read.
+    before: a payload -> (case, whether everything said of it must be in the index by then) where `completed` needs to
+        know what the index holds of the case; None for most.
+    completed: (payload, what stands or None, when received) -> the payload to translate; times in microseconds since
+        1970, UTC. What stands: the scalar groups as they were sent, and `registered_at` of the newest registration.
+    returned: (call, the rejections of a receipt's answer) -> the reply to a call that brought payloads.
+    search: call -> the body of `POST /v1/overviews/sapa/search`, or why it cannot be asked.
+    found: (call, entries) -> the reply to a search.
+    not_searched: (call, code, detail, pointer) -> the reply to a search that was not made.
+    fault: (code, detail, the sender is to blame) -> the reply when there is no other.
+    described: (what, address) -> a description that is served under `?what`, or None.
+    """
+
+    media_type: str
+    read: Callable[[bytes], Call | Rejected]
+    before: Callable[[object], tuple[str, bool] | None]
+    completed: Callable[[object, Mapping[str, Any] | None, int], object]
+    returned: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
+    search: Callable[[Call], Mapping[str, Any] | Rejected]
+    found: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
+    not_searched: Callable[[Call, str, str, str], bytes]
+    fault: Callable[[str, str, bool], bytes]
+    described: Callable[[str, str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """One vendor system's language.
 
@@ -33,6 +78,7 @@ class Connector:
     settings: what `Source.config` may hold, each with its meaning.
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
     unknown: the fields of a payload that nothing reads, and how often each stands there.
+    service: how it is called at an address of its own, where it is.
     """
 
     name: str
@@ -44,6 +90,7 @@ class Connector:
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     poller: Callable[[Mapping[str, Any]], Any] | None = None
     unknown: Callable[[object], Mapping[str, int]] | None = None
+    service: Service | None = None
 
     def unknown_in(self, body: bytes) -> Mapping[str, int]:
         """The same of all payloads in a body."""
