@@ -17,7 +17,7 @@ from connectors.configuration import table
 from connectors.person import bare, id_type, item_id
 
 _CASES: Final = uuid.UUID("0d3c5a52-7a27-5c0b-8d53-6b1f0c7f4b21")
-# A number written like this stands for nobody.
+# A number written like this stands for nobody: the CPR form is read in several systems, the others are inferred.
 _NOBODY: Final = frozenset({"", "0000000000", "00000000"})
 _AS_WRITTEN: Final = frozenset({"FREE", "URN"})
 

@@ -27,6 +27,10 @@ class Authorized:
     form: Mapping[str, str] = field(repr=False)
     _token: str = field(default="", repr=False)
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self.client.aclose()
+
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One renewal of the token, then no more: a second 401 is the answer. Raises NoToken, Unanswered."""
         response = await self._ask(method, path, request)

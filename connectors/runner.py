@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import httpx
 
@@ -43,6 +43,14 @@ class Poller(Protocol):
 
     def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Everything changed since, oldest first, until there is no more; twice is allowed, missed is not."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A `Poller` that holds connections; optional."""
+
+    async def aclose(self) -> None:
+        """End them; it is not asked again."""
 
 
 class Refused(Exception):  # noqa: N818 - what happened, said in one word
@@ -172,4 +180,9 @@ async def serve(
         media_type = "application/json" if speaking is None else speaking.media_types[0]
         broker = Broker(client, Asker(Patience()), system, config["broker"]["token"], media_type)
         cursors = CursorFile(Path(config["cursor"]))
-        await run(make(config["vendor"]), broker, cursors, stop, float(config.get("every", 10)), unknown)
+        poller = make(config["vendor"])
+        try:
+            await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
+        finally:
+            if isinstance(poller, Closing):
+                await poller.aclose()

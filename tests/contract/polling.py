@@ -3,7 +3,7 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,27 @@ class Inbox:
         return [case for body in self.bodies for case in json.loads(body)]
 
 
+def broker(inbox: Inbox, clock: Clock, system: str) -> Broker:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(inbox), base_url="https://broker.example")
+    return Broker(client, Asker(clock.patience(attempts=3)), system, "t0ken")
+
+
+class Faulty(httpx.AsyncBaseTransport):
+    """A connection that first gives the answers it is told to give, and breaks where None stands."""
+
+    def __init__(self, behind: httpx.AsyncBaseTransport) -> None:
+        self.behind = behind
+        self.faults: list[httpx.Response | None] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.faults:
+            return await self.behind.handle_async_request(request)
+        fault = self.faults.pop(0)
+        if fault is None:
+            raise httpx.RemoteProtocolError("the peer closed the connection in the middle of an answer")
+        return fault
+
+
 @dataclass
 class World(ABC):
     """A vendor's simulator, a poller on it that is made anew for each round, a broker's door, a cursor on disk."""
@@ -85,8 +106,7 @@ class World(ABC):
         """What the vendor answers first: statuses, or `half`."""
 
     def broker(self) -> Broker:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        return Broker(client, Asker(self.clock.patience(attempts=3)), "system", "t0ken")
+        return broker(self.inbox, self.clock, "system")
 
     @property
     def cursors(self) -> CursorFile:
@@ -102,15 +122,16 @@ class World(ABC):
 
 
 class KilledAt(CursorFile):
-    """The process ends in place of the write of that number."""
+    """The process ends in place of the write of that number, of those that count."""
 
-    def __init__(self, path: Path, at: int) -> None:
+    def __init__(self, path: Path, at: int = 1, counts: Callable[[Cursor], bool] = lambda _: True) -> None:
         super().__init__(path)
-        self.left = at
+        self._left = at
+        self._counts = counts
 
     def write(self, cursor: Cursor) -> None:
-        self.left -= 1
-        if self.left == 0:
+        self._left -= self._counts(cursor)
+        if self._left == 0:
             raise KeyboardInterrupt
         super().write(cursor)
 

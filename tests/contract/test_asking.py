@@ -15,7 +15,7 @@ from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.payload import unknown_fields
 from connectors.retry import Asker, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, poll_once, run
-from tests.contract.test_sbsys_polling import Clock, Inbox
+from tests.contract.polling import Clock, Inbox
 
 Send = Callable[[], Awaitable[httpx.Response]]
 

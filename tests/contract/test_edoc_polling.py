@@ -16,8 +16,7 @@ from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
 from connectors.retry import Asker, Unanswered
 from connectors.runner import CursorFile, poll_once
-from tests.contract.polling import Clock, Inbox
-from tests.contract.polling_faults import Faulty, KilledAt, broker
+from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
 
@@ -187,8 +186,7 @@ def test_a_stranger_is_not_let_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", [1, 2, 3])
 def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
     world = World(tmp_path, [case(number, number) for number in range(30)])
-    cursors = KilledAt(tmp_path / "cursor.json")
-    cursors.at = page
+    cursors = KilledAt(tmp_path / "cursor.json", page)
 
     with pytest.raises(KeyboardInterrupt):
         world.poll(cursors)

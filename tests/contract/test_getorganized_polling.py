@@ -19,8 +19,7 @@ from connectors.ntlm import Ntlm
 from connectors.retry import Asker, Unanswered
 from connectors.runner import Cursor, CursorFile, poll_once
 from connectors.times import COPENHAGEN
-from tests.contract.polling import Clock, Inbox
-from tests.contract.polling_faults import Faulty, KilledAt, broker
+from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
 
@@ -197,8 +196,7 @@ def test_a_stranger_is_not_let_in_and_the_password_is_not_told(tmp_path: Path) -
 def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
     world = World(tmp_path, [case(number) for number in range(30)])
 
-    cursors = KilledAt(tmp_path / "cursor.json")
-    cursors.at = page
+    cursors = KilledAt(tmp_path / "cursor.json", page)
 
     with pytest.raises(KeyboardInterrupt):
         world.poll(cursors)

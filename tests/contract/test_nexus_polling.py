@@ -17,8 +17,8 @@ from connectors.eoj.nexus import CONNECTOR
 from connectors.eoj.nexus.client import Access, NexusError, NexusPoller, poller
 from connectors.eoj.nexus.simulator import INSTANCE, ROOT, TOKEN, Simulator, grant_node
 from connectors.retry import Asker
-from connectors.runner import Broker, Cursor, CursorFile, poll_once
-from tests.contract.test_sbsys_polling import START, Clock, Inbox
+from connectors.runner import Broker, CursorFile, poll_once
+from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
 
 SERVER = "https://nexus.example"
 
@@ -75,8 +75,7 @@ class Bench:
         return START + timedelta(minutes=self.rounds)
 
     def broker(self) -> Broker:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        return Broker(client, Asker(self.clock.patience(attempts=3)), "nexus", "t0ken")
+        return broker(self.inbox, self.clock, "nexus")
 
     @property
     def cursors(self) -> CursorFile:
@@ -140,17 +139,9 @@ def test_no_quirk_loses_or_doubles_anything(tmp_path: Path, quirks: dict[str, An
 def test_a_process_killed_after_the_push_sends_the_same_events_again(tmp_path: Path) -> None:
     world = bench(tmp_path, 3)
 
-    class Killed(CursorFile):
-        writes = 0
-
-        def write(self, cursor: Cursor) -> None:
-            self.writes += 1
-            if self.writes == 4:  # the second citizen is pushed, and only the first is behind the cursor
-                raise KeyboardInterrupt
-            super().write(cursor)
-
+    # At the fourth the second citizen is pushed, and only the first is behind the cursor.
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(poll_once(world.nexus(), world.broker(), Killed(tmp_path / "cursor.json")))
+        asyncio.run(poll_once(world.nexus(), world.broker(), KilledAt(tmp_path / "cursor.json", 4)))
     pushed = world.ids
     world.poll()
 
@@ -162,14 +153,10 @@ def test_a_process_killed_after_the_push_sends_the_same_events_again(tmp_path: P
 def test_what_changed_while_the_process_was_dead_is_newer_than_what_was_on_its_way(tmp_path: Path) -> None:
     world = bench(tmp_path, 1)
 
-    class Killed(CursorFile):
-        def write(self, cursor: Cursor) -> None:
-            if "sending" not in cursor:
-                raise KeyboardInterrupt
-            super().write(cursor)
+    dying = KilledAt(tmp_path / "cursor.json", counts=lambda cursor: "sending" not in cursor)
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(poll_once(world.nexus(), world.broker(), Killed(tmp_path / "cursor.json")))
+        asyncio.run(poll_once(world.nexus(), world.broker(), dying))
     world.simulator.citizens[0]["tree"][0]["pathwayStatus"] = "CLOSED"
     world.poll()
     before, after = (json.loads(body)[0] for body in world.inbox.bodies)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
 from connectors.esdh.sbsys.simulator import Simulator
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
-from tests.contract.polling import START, Clock, Inbox
+from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
 
 
 def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
@@ -45,8 +46,7 @@ class Bench:
         return SbsysPoller(client, Asker(self.clock.patience()), Access("connect/token", "demo", "secret", self.page))
 
     def broker(self) -> Broker:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        return Broker(client, Asker(self.clock.patience(attempts=3)), "sbsys", "t0ken")
+        return broker(self.inbox, self.clock, "sbsys")
 
     @property
     def cursors(self) -> CursorFile:
@@ -165,12 +165,8 @@ def test_a_batch_that_the_broker_has_not_judged_is_sent_again(tmp_path: Path, an
 def test_a_process_killed_after_the_push_and_before_the_cursor_sends_the_same_bytes_again(tmp_path: Path) -> None:
     world = bench(tmp_path, [case(1), case(2, 1)])
 
-    class Killed(CursorFile):
-        def write(self, cursor: Cursor) -> None:  # noqa: ARG002 - it does not come to that
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(poll_once(world.sbsys(), world.broker(), Killed(tmp_path / "cursor.json")))
+        asyncio.run(poll_once(world.sbsys(), world.broker(), KilledAt(tmp_path / "cursor.json")))
     world.poll()
 
     first, again = world.inbox.bodies
@@ -287,6 +283,29 @@ def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> N
 
     asyncio.run(stopped_at_once())
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, fails: bool) -> None:
+    class Closing:
+        closed = 0
+
+        async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - once, and never again
+            if fails:
+                raise SbsysError("a status")
+            stop.set()
+            yield Page(b"[]", 0, {})
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    stop, polled = asyncio.Event(), Closing()
+    config = {"broker": {"url": "https://broker.example", "token": "t"}, "cursor": tmp_path / "c", "vendor": {}}
+
+    with pytest.raises(SbsysError) if fails else nullcontext():
+        asyncio.run(serve("sbsys", lambda _: polled, config, stop))
+
+    assert polled.closed == 1
 
 
 def test_the_loop_ends_when_it_is_told_to(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from broker.domain.identity import has_cpr
@@ -17,9 +16,8 @@ from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
 from connectors.eoj.sensum import CONNECTOR
 from connectors.eoj.sensum.folder import Folder, FolderPoller, poller
-from connectors.retry import Asker
-from connectors.runner import Broker, Cursor, CursorFile, poll_once
-from tests.contract.test_sbsys_polling import Clock, Inbox
+from connectors.runner import Broker, CursorFile, poll_once
+from tests.contract.polling import Clock, Inbox, KilledAt, broker
 
 HEADER = "SagId;IndsatsId;BorgerCPR;IndsatsStartDato;IndsatsStatus;IndsatsParagraf"
 LATER = 2_000_000_000.0
@@ -51,8 +49,7 @@ class Bench:
         return FolderPoller(Folder(self.path / "in", rows=self.rows, now=lambda: LATER, **more))
 
     def broker(self) -> Broker:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        return Broker(client, Asker(self.clock.patience(attempts=3)), "sensum", "t0ken")
+        return broker(self.inbox, self.clock, "sensum")
 
     @property
     def cursors(self) -> CursorFile:
@@ -163,17 +160,8 @@ def test_a_process_killed_anywhere_sends_at_most_the_last_page_again_and_with_th
     world.drop("a.csv", *(row(number) for number in range(25)))
     world.drop("b.csv", *(row(number) for number in range(25, 45)))
 
-    class Killed(CursorFile):
-        writes = 0
-
-        def write(self, cursor: Cursor) -> None:
-            self.writes += 1
-            if self.writes == killed_at:
-                raise KeyboardInterrupt
-            super().write(cursor)
-
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(poll_once(world.folder(), world.broker(), Killed(tmp_path / "cursor.json")))
+        asyncio.run(poll_once(world.folder(), world.broker(), KilledAt(tmp_path / "cursor.json", killed_at)))
     world.poll()
 
     ids = []

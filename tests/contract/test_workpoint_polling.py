@@ -17,8 +17,7 @@ from connectors.esdh.workpoint.waiting import Queue, Told
 from connectors.oauth import Authorized, NoToken
 from connectors.retry import Asker, Unanswered
 from connectors.runner import CursorFile, poll_once
-from tests.contract.polling import Clock, Inbox
-from tests.contract.polling_faults import Faulty, KilledAt, broker
+from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
 
@@ -222,8 +221,7 @@ def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Pat
 def test_a_process_killed_before_the_cursor_was_written_fetches_the_same_again(tmp_path: Path, page: int) -> None:
     world = World(tmp_path, {number: columns(number) for number in range(1, 31)})
     world.changed(*[("EntityUpdated", number) for number in range(1, 31)])
-    cursors = KilledAt(tmp_path / "cursor.json")
-    cursors.at = page
+    cursors = KilledAt(tmp_path / "cursor.json", page)
 
     with pytest.raises(KeyboardInterrupt):
         world.poll(cursors)

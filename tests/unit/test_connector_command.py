@@ -38,7 +38,10 @@ def test_every_installed_connector_is_listed() -> None:
     assert "sensum" in called("list").stdout
 
 
-@pytest.mark.parametrize("name", ["cura", "domus", "modulus", "vitae"])
+NOTHING_PUBLIC = ("cura", "domus", "modulus", "vitae")
+
+
+@pytest.mark.parametrize("name", NOTHING_PUBLIC)
 def test_where_nothing_is_public_it_is_said(name: str) -> None:
     shown = called("show", name).stdout
 
@@ -48,7 +51,7 @@ def test_where_nothing_is_public_it_is_said(name: str) -> None:
     assert f"as system {name}" in shown
 
 
-@pytest.mark.parametrize("name", ["klgateway", "nexus", "sbsys", "sensum"])
+@pytest.mark.parametrize("name", [name for name in names() if name not in NOTHING_PUBLIC])
 def test_what_is_known_and_assumed_is_shown_with_the_settings(name: str) -> None:
     said = json.loads(called("show", name, "--json").stdout)
 

@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.api import guard
 from broker.domain.outcome import Code, Rejected
-from connectors.xml import DEEPEST, LARGEST, MOST, WIDEST, Element, local_name, parse
+from connectors.xml import DEEPEST, LARGEST, MOST, WIDEST, local_name, parse
 
 LAUGHS = '<!DOCTYPE l [<!ENTITY a0 "ha">{}]><l b="&a9;">&a9;</l>'.format(
     "".join(f'<!ENTITY a{number} "{f"&a{number - 1};" * 10}">' for number in range(1, 10))
@@ -42,7 +42,6 @@ HOSTILE = {
     "a doubled attribute": b'<a b="1" b="2"/>',
     "a document type in UTF-7": b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4-+ADw-a/+AD4-',
     "an entity in an attribute": '<!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>'.encode("utf-16"),
-    "a text of eleven million letters": b"<a>" + b"x" * 11_000_000 + b"</a>",
     "one level too many": nested(DEEPEST + 1),
     "a hundred thousand open ends": b"<a>" * 100_000,
     "JSON": b"{}",
@@ -124,7 +123,6 @@ def test_plain_xml_is_read_and_named_without_its_namespace(body: bytes) -> None:
     found = parse(body)
 
     assert not isinstance(found, Rejected)
-    assert isinstance(found, Element)
     assert local_name(found) == "a"
 
 

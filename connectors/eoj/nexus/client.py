@@ -99,6 +99,10 @@ class NexusPoller:
         self._access = access
         self._token = ""
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._client.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Pages of citizens of whom something has changed, each citizen as a whole."""
         seen: dict[str, str] = dict(since.get("seen", {}))

@@ -171,5 +171,6 @@ class Gone(Payload):
     """An object that Nexus no longer has."""
 
     read_at: Time
+    removed: object = None
     pathway: GonePathway | None = None
     grant: GoneGrant | None = None

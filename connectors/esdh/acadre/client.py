@@ -78,6 +78,11 @@ class AcadrePoller:
     asker: Asker
     access: Access
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self.rest.aclose()
+        await self.soap.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Cases that the list says have changed, each read by its id: the list has neither parties nor KLE."""
         async for hits, cursor in Periods(self._list, self.access.page, self.access.now).changes(since):

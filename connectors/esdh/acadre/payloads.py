@@ -228,6 +228,7 @@ class PwiCase(AcadreObject):
 class Deleted(AcadreObject):
     """A case that is gone: our own addition, the vendor publishes no such message."""
 
+    deleted: object = None
     case_file_identifier: Key
     deleted_date: MaybeMoment = None
     deleted_reason: str | None = None

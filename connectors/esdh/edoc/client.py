@@ -70,6 +70,10 @@ class EdocPoller:
         self._access = access
         self._now = 0
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._client.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Asked again until there is nothing new, the oldest first."""
         at, seen = int(since.get("at", 0)), dict(since.get("seen", {}))

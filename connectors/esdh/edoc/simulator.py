@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from lxml import etree
 
-from connectors.esdh.simulated_ntlm import refusal
+from connectors.simulated_ntlm import refusal
 from connectors.times import micros, micros_or_last
 
 USER: Final = "demo"

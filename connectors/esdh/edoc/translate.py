@@ -16,9 +16,9 @@ from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.edoc import mapping
 from connectors.esdh.edoc.payloads import CaseDocument, CaseDocuments, CaseFile, Participants
-from connectors.esdh.sharepoint import facet, kle_number
 from connectors.flaws import pointer, rejection
 from connectors.payload import digest_of
+from connectors.sharepoint import facet, kle_number
 from connectors.xml import Element, local_name, parse
 
 # A list of one is a list, so that a pointer into it is the same.

@@ -65,6 +65,10 @@ class GetOrganizedPoller:
         self._asker = asker
         self._access = access
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._client.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """One walk, or the rest of one, in the order of the cases' numbers."""
         at, seen = int(since.get("at", 0)), dict(since.get("seen", {}))

@@ -51,3 +51,16 @@ class Document(_Row):
     DocID: str
     Title: str
     Dato: Time
+
+
+class ShownDocument(Payload):
+    """A document beside the case."""
+
+    Metadata: Document
+
+
+class Shown(Payload):
+    """Which fields are read at all: the case with what stands beside it, once its XML has been read."""
+
+    Metadata: Case
+    Documents: tuple[ShownDocument, ...] = ()

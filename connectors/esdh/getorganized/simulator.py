@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from lxml import etree
 
-from connectors.esdh.simulated_ntlm import refusal
+from connectors.simulated_ntlm import refusal
 
 USER: Final = "demo"
 _CHANGED: Final = "ows_LastModifiedDate"

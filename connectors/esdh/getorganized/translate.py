@@ -16,9 +16,9 @@ from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.getorganized import mapping
 from connectors.esdh.getorganized.payloads import Case, Document
-from connectors.esdh.sharepoint import facet, kle_number, lookups
 from connectors.flaws import pointer, rejection
 from connectors.payload import digest_of, parsed
+from connectors.sharepoint import facet, kle_number, lookups
 from connectors.xml import local_name, parse
 
 _CONTACT_PARTS: Final = 5

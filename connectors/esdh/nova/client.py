@@ -60,6 +60,10 @@ class NovaPoller:
     rows: int = 500
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self.client.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """The list shows whole cases: nothing is read one by one."""
         async for hits, cursor in Periods(self._list, self.rows, self.now).changes(since):

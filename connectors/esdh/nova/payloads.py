@@ -154,6 +154,7 @@ class Case(NovaObject):
 class Deleted(NovaObject):
     """A case that is gone: our own addition, the vendor publishes no such message."""
 
+    deleted: object = None
     common: Common
     deleted_time: MaybeMoment = None
     delete_reason: str | None = None

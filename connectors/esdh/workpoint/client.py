@@ -39,6 +39,10 @@ class WorkPointPoller:
         self._item_path = item_path
         self._page = page
 
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._asked.aclose()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Until the queue is empty. An item told of several times is fetched once, as it is now."""
         while waiting := self._queue.first(self._page):

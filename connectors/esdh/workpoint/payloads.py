@@ -33,6 +33,7 @@ class Registration(Payload):
 class Deletion(Payload):
     """An item that was told of as deleted, and was then not found. `At`: when that was told."""
 
+    Trigger: object = None
     BusinessModuleId: str
     ID: int
     At: Time

@@ -14,11 +14,11 @@ from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
 from connectors import event as canonical
 from connectors.configuration import state_of, table
-from connectors.esdh.sharepoint import facet, kle_number, lookups
 from connectors.esdh.workpoint import mapping
 from connectors.esdh.workpoint.payloads import Case, Deletion, ListItem, Registration
 from connectors.flaws import pointer, rejection
 from connectors.payload import digest_of, parsed
+from connectors.sharepoint import facet, kle_number, lookups
 
 _ROLES: Final = frozenset({"PRIMARY", "SECONDARY", "BENEFIT_RECIPIENT"})
 _FIELDS: Final = "/Item/FieldValues"
