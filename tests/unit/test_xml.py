@@ -42,6 +42,8 @@ HOSTILE = {
     "a doubled attribute": b'<a b="1" b="2"/>',
     "a document type in UTF-7": b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4-+ADw-a/+AD4-',
     "an entity in an attribute": '<!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>'.encode("utf-16"),
+    "a text of eleven million letters": b"<a>" + b"x" * 11_000_000 + b"</a>",
+    "a document type behind a comment": b'<?xml version="1.0"?><!-- - --><?p?>\n<!DOCTYPE a><a/>',
     "one level too many": nested(DEEPEST + 1),
     "a hundred thousand open ends": b"<a>" * 100_000,
     "JSON": b"{}",
