@@ -28,7 +28,8 @@ class Place(NamedTuple):
     partition: int
 
 
-class Arrival(NamedTuple):
+@dataclass(init=False)
+class Arrival:
     """One decoded record. `event` is None where the bytes are no event, `flaw` then says why.
 
     digest: `content_hash` of the encoded event.
@@ -38,19 +39,44 @@ class Arrival(NamedTuple):
     received_ms: int
     value: bytes | None
     event: CaseEvent | None
-    digest: bytes = b""
-    flaw: str = ""
+    digest: bytes
+    flaw: str
+
+    def __init__(
+        self,
+        offset: int,
+        received_ms: int,
+        value: bytes | None,
+        event: CaseEvent | None,
+        digest: bytes = b"",
+        flaw: str = "",
+    ) -> None:
+        self.offset = offset
+        self.received_ms = received_ms
+        self.value = value
+        self.event = event
+        self.digest = digest
+        self.flaw = flaw
 
 
-class Said(NamedTuple):
+@dataclass(init=False)
+class Said:
     """What the event at `place`, counted from the batch's first offset, says of its case.
 
     only_if_held: its verdict is settled, it can but remove.
+    original: the framed event, where that and the mapped number are all there is to keep of it.
     """
 
     place: int
     state: State
     only_if_held: bool
+    original: bytes | None
+
+    def __init__(self, place: int, state: State, *, only_if_held: bool, original: bytes | None = None) -> None:
+        self.place = place
+        self.state = state
+        self.only_if_held = only_if_held
+        self.original = original
 
 
 @dataclass(slots=True)
@@ -82,7 +108,10 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
             case Classified():
                 stamp = stamp_of(event, arrival.digest)
                 state = said_by(verdict.event, stamp, _source(arrival, event, verdict.agreement_version))
-                made.cases[key_of(event)].append(Said(index, state, only_if_held=False))
+                # Texts that were emptied must not be kept after all.
+                whole = not (state.items or state.removed[0] or verdict.warnings)
+                said = Said(index, state, only_if_held=False, original=arrival.value if whole else None)
+                made.cases[key_of(event)].append(said)
                 _note(made, event, arrival)
             case Delimited():
                 made.verdicts[index] = DELIMITED

@@ -8,7 +8,7 @@ import hashlib
 import struct
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NotRequired, TypedDict, TypeVar, cast
 
 from broker.domain.identity import EVENT_NAMESPACE, EntryKey, is_uuid
@@ -88,9 +88,11 @@ def stamp_of(event: CaseEvent, digest: bytes) -> Stamp:
     """
     sequence = event.get("sequence")
     event_id = event["event_id"]
-    identity = uuid.UUID(event_id) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id)
+    identity = (
+        bytes.fromhex(event_id.replace("-", "")) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id).bytes
+    )
     tie = b"\0" if sequence is None else b"\1" + struct.pack(">Q", sequence + (1 << 63))
-    return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity.bytes + digest
+    return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity + digest
 
 
 def just_before(event: CaseEvent) -> Stamp:
@@ -98,23 +100,40 @@ def just_before(event: CaseEvent) -> Stamp:
     return stamp_of(event, b"")[:-EVENT_ID_BYTES]
 
 
-@dataclass(frozen=True, slots=True)
+Groups = dict[str, tuple[Stamp, Content]]
+Items = dict[tuple[str, str], tuple[Stamp, Item | None]]
+
+
+@dataclass(init=False)
 class State:
-    """All that is known of one entry; also what one event, or a batch of them, says of it.
+    """All that is known of one entry; also what one event, or a batch of them, says of it. Never changed once made.
 
     A complete list counts as one value; items sent alone (`complete: false`) lie over it by their own stamps.
     An item that is None is removed.
     """
 
-    groups: dict[str, tuple[Stamp, Content]] = field(default_factory=dict)
-    items: dict[tuple[str, str], tuple[Stamp, Item | None]] = field(default_factory=dict)
-    removed: tuple[Stamp, Content] = (NEVER, None)
-    source: tuple[Stamp, Content] = (NEVER, None)
+    groups: Groups
+    items: Items
+    removed: tuple[Stamp, Content]
+    source: tuple[Stamp, Content]
+
+    # Written out, here and in the other values of the hot path: a generated one is not compiled.
+    def __init__(
+        self,
+        groups: Groups | None = None,
+        items: Items | None = None,
+        removed: tuple[Stamp, Content] = (NEVER, None),
+        source: tuple[Stamp, Content] = (NEVER, None),
+    ) -> None:
+        self.groups = {} if groups is None else groups
+        self.items = {} if items is None else items
+        self.removed = removed
+        self.source = source
 
     @property
     def mandatory_missing(self) -> tuple[str, ...]:
         """Groups without which nobody is shown the entry."""
-        return tuple(group for group in MANDATORY if not _present(self, group))
+        return tuple([group for group in MANDATORY if group not in self.groups and not _in_items(self, group)])
 
 
 EMPTY: Final = State()
@@ -128,8 +147,8 @@ def said_by(event: CaseEvent, stamp: Stamp, source: Content = None) -> State:
             removed=(stamp, {"reason": event.get("removal_reason"), "replaced_by": event.get("replaced_by")}),
             source=origin,
         )
-    groups: dict[str, tuple[Stamp, Content]] = {}
-    items: dict[tuple[str, str], tuple[Stamp, Item | None]] = {}
+    groups: Groups = {}
+    items: Items = {}
     for group in SCALAR_GROUPS:
         content = event.get(group)
         if content is not None:
@@ -222,5 +241,5 @@ def _newest(
     return newest
 
 
-def _present(state: State, group: str) -> bool:
-    return group in state.groups or any(of == group for of, _ in state.items)
+def _in_items(state: State, group: str) -> bool:
+    return bool(state.items) and any([of == group for of, _ in state.items])  # noqa: C419 - quicker than a generator

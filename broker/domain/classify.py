@@ -20,19 +20,24 @@ from broker.domain.agreement import (
 )
 from broker.domain.case import SENSITIVITY, SENSITIVITY_UNSAID, CaseEvent
 from broker.domain.entry import PRIMARY, newest_step
-from broker.domain.form import group_flaws, head_flaws, items_of
+from broker.domain.form import group_flaw, head_flaw, items_of
 from broker.domain.identity import has_cpr
 from broker.domain.kle import Mapped
 from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False)
 class Classified:
     """An event that may be kept. `event` carries its derived classification and cleaned texts."""
 
     event: CaseEvent
     agreement_version: int
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[Warned, ...]
+
+    def __init__(self, event: CaseEvent, agreement_version: int, warnings: tuple[Warned, ...] = ()) -> None:
+        self.event = event
+        self.agreement_version = agreement_version
+        self.warnings = warnings
 
 
 Verdict = Classified | Delimited | Rejected
@@ -55,7 +60,7 @@ def judge(event: CaseEvent, facts: Facts, at: int) -> Verdict:
 
 def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int) -> Verdict:
     """Judge an event whose sender has an open agreement."""
-    for flaw in head_flaws(event, at):
+    if (flaw := head_flaw(event, at)) is not None:
         return flaw
     if event["change"] == "REMOVED":
         return Classified(event, agreement.version)
@@ -68,7 +73,7 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
         mapped = result
     if (refused := _outside(event, agreement, mapped, on)) is not None:
         return refused
-    for flaw in group_flaws(event):
+    if (flaw := group_flaw(event)) is not None:
         return flaw
     if _delimited(event, facts.delimitations.get(event["authority"], ()), mapped, on):
         return Delimited()
@@ -105,7 +110,9 @@ def case_date(event: CaseEvent) -> date:
 
 
 def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None, on: date) -> Rejected | None:
-    primary = (p["id"] for p in items_of(event, "parties") if p["role"] == PRIMARY and p["id_type"] == "CPR")
+    primary: list[str] = []
+    if agreement.state is AgreementState.RESTRICTED:
+        primary = [p["id"] for p in items_of(event, "parties") if p["role"] == PRIMARY and p["id_type"] == "CPR"]
     number = None if mapped is None else mapped.number
     which = outside(agreement, on, _level(event), number, primary)
     if which is None:
@@ -138,6 +145,9 @@ def _delimited(event: CaseEvent, choices: tuple[Delimitation, ...], mapped: Mapp
 
 def _without_cpr(event: CaseEvent) -> tuple[CaseEvent, tuple[Warned, ...]]:
     """Texts in which a CPR number stands are emptied; an empty title is shown as the KLE title."""
+    # Nearly every event is done with here: one search over all of its texts.
+    if not has_cpr("\n".join(_texts(event))):
+        return event, ()
     warnings: list[Warned] = []
     properties = event.get("properties")
     if properties is not None:
@@ -159,6 +169,17 @@ def _without_cpr(event: CaseEvent) -> tuple[CaseEvent, tuple[Warned, ...]]:
     if not warnings:
         return event, ()
     return cast("CaseEvent", {**event, "properties": properties, "journal": journal}), tuple(warnings)
+
+
+def _texts(event: CaseEvent) -> list[str]:
+    texts = []
+    properties = event.get("properties")
+    if properties is not None:
+        texts = [properties["title"], properties["user_key"], properties.get("link") or ""]
+    for item in items_of(event, "journal"):
+        texts.append(item["title"])
+        texts.append(item.get("link") or "")
+    return texts
 
 
 def _replaced(pointer: str) -> Warned:

@@ -19,7 +19,7 @@ def party_ref(id_type: str, party_id: str) -> str:
 _CPR: Final = party_ref("CPR", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False)
 class Entry:
     """One case in the index, as the policy sees it. `principals`: None when there is no security profile.
 
@@ -37,6 +37,30 @@ class Entry:
     user_key: str | None
     created_at: int | None
     state: str | None
+
+    def __init__(
+        self,
+        key: EntryKey,
+        complete: bool,  # noqa: FBT001 - given by name where it is not a row's part
+        kle: str | None,
+        sensitivity: int,
+        parties: tuple[tuple[str, str], ...],
+        principals: frozenset[str] | None,
+        hidden_from_citizen: bool,  # noqa: FBT001 - the same
+        user_key: str | None,
+        created_at: int | None,
+        state: str | None,
+    ) -> None:
+        self.key = key
+        self.complete = complete
+        self.kle = kle
+        self.sensitivity = sensitivity
+        self.parties = parties
+        self.principals = principals
+        self.hidden_from_citizen = hidden_from_citizen
+        self.user_key = user_key
+        self.created_at = created_at
+        self.state = state
 
     @property
     def primary_citizens(self) -> Iterator[str]:
@@ -62,7 +86,7 @@ def entry_of(key: EntryKey, state: State) -> Entry:
         not state.mandatory_missing and "replaced_by" not in groups,
         classification.get("kle"),
         SENSITIVITY_UNSAID if level is None else SENSITIVITY[level],
-        tuple(sorted(((p["role"], party_ref(p["id_type"], p["id"])) for p in parties), key=_primary_first)),
+        _parties(parties),
         frozenset(item["principal_id"] for item in profile) if profile else None,
         bool(access.get("hidden_from_citizen")),
         properties.get("user_key"),
@@ -71,14 +95,27 @@ def entry_of(key: EntryKey, state: State) -> Entry:
     )
 
 
+def _parties(items: Sequence[Item]) -> tuple[tuple[str, str], ...]:
+    parties = [(item["role"], party_ref(item["id_type"], item["id"])) for item in items]
+    if len(parties) > 1:
+        parties.sort(key=_primary_first)
+    return tuple(parties)
+
+
 def current_state(state: State) -> str | None:
     """The step of progress that began last; of two that began together, the one listed last."""
-    return newest_step(visible_items(state, "progress"))
+    if state.items:
+        return newest_step(visible_items(state, "progress"))
+    return newest_step(state.groups.get("progress", (NEVER, ()))[1])
 
 
 def newest_step(steps: Sequence[Item]) -> str | None:
     """The same for steps that are listed."""
-    return max(enumerate(steps), key=_began)[1]["state"] if steps else None
+    newest: Item | None = None
+    for step in steps:
+        if newest is None or step["effective_from"] >= newest["effective_from"]:
+            newest = step
+    return None if newest is None else newest["state"]
 
 
 def steps_in_order(state: State) -> list[Item]:
@@ -102,8 +139,3 @@ def _content(state: State, group: str) -> dict[str, Any]:
 
 def _primary_first(party: tuple[str, str]) -> bool:
     return party[0] != PRIMARY
-
-
-def _began(numbered: tuple[int, Item]) -> tuple[int, int]:
-    began: int = numbered[1]["effective_from"]
-    return began, numbered[0]

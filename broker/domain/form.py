@@ -1,16 +1,18 @@
 """Whether a case event is well made: its head, and what is inside its groups. Pure.
 
-Each rule yields its flaws; whoever asks takes the first.
+Each rule gives the first flaw it finds, or None.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from broker.domain.case import GROUPS, SENSITIVITY, STATES, CaseEvent, Item, ItemGroup
 from broker.domain.identity import has_cpr, is_cpr, is_cvr, is_uuid
 from broker.domain.outcome import Code, Rejected
 
-ItemFlaws = Callable[[Item, str], Iterator[Rejected]]
+ItemFlaw = Callable[[Item], Rejected | None]
+"""The flaw of one item, its pointer beginning at the item."""
 MICROSECONDS: Final = 1_000_000
 FUTURE_TOLERANCE: Final = 300 * MICROSECONDS
 LONGEST_EVENT_ID: Final = 200
@@ -57,53 +59,74 @@ _EARLIEST = -62_135_596_800 * MICROSECONDS
 _LATEST = 253_402_300_799 * MICROSECONDS
 
 
-def head_flaws(event: CaseEvent, at: int) -> Iterator[Rejected]:
+def head_flaw(event: CaseEvent, at: int) -> Rejected | None:
     """What is wrong with the event as such; `at` is when it was received, microseconds since 1970, UTC."""
-    yield from _identity_flaws(event)
-    yield from _change_flaws(event)
-    for pointer, moment in _moments(event):
-        if moment is not None and not _EARLIEST <= moment <= _LATEST:
-            yield _violation(pointer, "a time between the years 1 and 9999")
-    if event["registered_at"] > at + FUTURE_TOLERANCE:
-        yield Rejected(Code.REGISTERED_IN_FUTURE, "/registered_at", "more than five minutes ahead")
+    return (
+        _identity_flaw(event)
+        or _change_flaw(event)
+        or _moment_flaw(event)
+        or (
+            Rejected(Code.REGISTERED_IN_FUTURE, "/registered_at", "more than five minutes ahead")
+            if event["registered_at"] > at + FUTURE_TOLERANCE
+            else None
+        )
+    )
 
 
-def _identity_flaws(event: CaseEvent) -> Iterator[Rejected]:
+def _identity_flaw(event: CaseEvent) -> Rejected | None:
     event_id = event["event_id"]
     if not 0 < len(event_id) <= LONGEST_EVENT_ID or NUL in event_id:
-        yield _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
+        return _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
     if has_cpr(event_id):
-        yield _violation("/event_id", "a civil registration number stands in the identifier")
+        return _violation("/event_id", "a civil registration number stands in the identifier")
     if not is_cvr(event["authority"]):
-        yield _violation("/authority", "a CVR number has 8 digits")
+        return _violation("/authority", "a CVR number has 8 digits")
     if not is_uuid(event["case_id"]):
-        yield _violation("/case_id", "a UUID in lower case")
+        return _violation("/case_id", "a UUID in lower case")
     if not -(1 << 63) <= (event.get("sequence") or 0) < 1 << 63:
-        yield _violation("/sequence", "an integer of 64 bits")
+        return _violation("/sequence", "an integer of 64 bits")
+    return None
 
 
-def _change_flaws(event: CaseEvent) -> Iterator[Rejected]:
-    match event["change"]:
-        case "REGISTERED":
-            if all(event.get(group) is None for group in GROUPS):
-                yield Rejected(Code.MANDATORY_MISSING, "", "the event says nothing of the case")
-        case "REMOVED":
-            if event.get("removal_reason") not in REMOVAL_REASONS:
-                yield _violation("/removal_reason", _one_of(REMOVAL_REASONS))
-        case _:
-            yield _violation("/change", "REGISTERED or REMOVED")
+def _change_flaw(event: CaseEvent) -> Rejected | None:
+    change = event["change"]
+    if change == "REGISTERED":
+        for group in GROUPS:
+            if event.get(group) is not None:
+                return None
+        return Rejected(Code.MANDATORY_MISSING, "", "the event says nothing of the case")
+    if change == "REMOVED":
+        if event.get("removal_reason") not in REMOVAL_REASONS:
+            return _violation("/removal_reason", _one_of(REMOVAL_REASONS))
+        return None
+    return _violation("/change", "REGISTERED or REMOVED")
 
 
-def _moments(event: CaseEvent) -> Iterator[tuple[str, int | None]]:
-    yield "/registered_at", event["registered_at"]
-    if (properties := event.get("properties")) is not None:
-        yield "/properties/created_at", properties["created_at"]
-    for group in ("progress", "parties"):
-        for index, item in enumerate(items_of(event, group)):
-            yield f"/{group}/items/{index}/effective_from", item.get("effective_from")
-            yield f"/{group}/items/{index}/effective_to", item.get("effective_to")
-    for index, item in enumerate(items_of(event, "journal")):
-        yield f"/journal/items/{index}/registered_at", item.get("registered_at")
+def _moment_flaw(event: CaseEvent) -> Rejected | None:
+    if not _EARLIEST <= event["registered_at"] <= _LATEST:
+        return _no_moment("/registered_at")
+    properties = event.get("properties")
+    if properties is not None and not _EARLIEST <= properties["created_at"] <= _LATEST:
+        return _no_moment("/properties/created_at")
+    return (
+        _moment_in(event, "progress", "effective_from")
+        or _moment_in(event, "progress", "effective_to")
+        or _moment_in(event, "parties", "effective_from")
+        or _moment_in(event, "parties", "effective_to")
+        or _moment_in(event, "journal", "registered_at")
+    )
+
+
+def _moment_in(event: CaseEvent, group: str, name: str) -> Rejected | None:
+    for index, item in enumerate(items_of(event, group)):
+        moment = item.get(name)
+        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+            return _no_moment(f"/{group}/items/{index}/{name}")
+    return None
+
+
+def _no_moment(pointer: str) -> Rejected:
+    return _violation(pointer, "a time between the years 1 and 9999")
 
 
 def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:
@@ -112,83 +135,101 @@ def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:
     return [] if listed is None else listed["items"]
 
 
-def group_flaws(event: CaseEvent) -> Iterator[Rejected]:
-    """What is wrong inside the groups, in their order."""
+def group_flaw(event: CaseEvent) -> Rejected | None:
+    """What is wrong inside the groups: the first of it, in their order."""
     properties = event.get("properties")
     if properties is not None and not _searchable(properties["user_key"]):
-        yield _violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
-    yield from _access_flaws(event.get("access"))
+        return _violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
+    access = event.get("access")
+    if access is not None:
+        level = access.get("sensitivity")
+        if level is not None and level not in SENSITIVITY:
+            return Rejected(Code.SENSITIVITY_UNKNOWN, "/access/sensitivity", "not one of the four levels")
     progress = event.get("progress")
-    if progress is not None:
-        yield from _progress_flaws(progress)
-    for group, flaws in _ITEM_FLAWS.items():
-        yield from _items_flaws(event, group, flaws)
+    if progress is not None and (flaw := _progress_flaw(progress)) is not None:
+        return flaw
+    for group, flaw_of in _ITEM_FLAWS.items():
+        items = items_of(event, group)
+        if items and (flaw := _items_flaw(group, items, flaw_of)) is not None:
+            return flaw
+    return None
 
 
-def _items_flaws(event: CaseEvent, group: str, flaws: ItemFlaws) -> Iterator[Rejected]:
+def _items_flaw(group: str, items: list[dict[str, Any]], flaw_of: ItemFlaw) -> Rejected | None:
     seen: set[str] = set()
-    for index, item in enumerate(items_of(event, group)):
-        yield from flaws(item, f"/{group}/items/{index}")
-        if item["item_id"] in seen:
-            yield _violation(f"/{group}/items/{index}/item_id", "the same item twice in one list")
-        seen.add(item["item_id"])
+    for index, item in enumerate(items):
+        flaw = flaw_of(item)
+        if flaw is not None:
+            return replace(flaw, pointer=f"/{group}/items/{index}{flaw.pointer}")
+        item_id = item["item_id"]
+        if item_id in seen:
+            return _violation(f"/{group}/items/{index}/item_id", "the same item twice in one list")
+        seen.add(item_id)
+    return None
 
 
-def _access_flaws(access: Item | None) -> Iterator[Rejected]:
-    if access is not None and access.get("sensitivity") is not None and access["sensitivity"] not in SENSITIVITY:
-        yield Rejected(Code.SENSITIVITY_UNKNOWN, "/access/sensitivity", "not one of the four levels")
-
-
-def _principal_flaws(item: Item, pointer: str) -> Iterator[Rejected]:
+def _principal_flaw(item: Item) -> Rejected | None:
     if not _searchable(item["principal_id"]):
-        yield _violation(f"{pointer}/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
+        return _violation("/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
+    return None
 
 
-def _actor_flaws(actor: Item, pointer: str) -> Iterator[Rejected]:
-    if actor["role"] not in ACTOR_ROLES:
-        yield _violation(f"{pointer}/role", _one_of(ACTOR_ROLES))
+def _actor_flaw(actor: Item) -> Rejected | None:
+    return None if actor["role"] in ACTOR_ROLES else _violation("/role", _one_of(ACTOR_ROLES))
 
 
-def _journal_flaws(entry: Item, pointer: str) -> Iterator[Rejected]:
+def _journal_flaw(entry: Item) -> Rejected | None:
     if entry["kind"] not in JOURNAL_KINDS:
-        yield _violation(f"{pointer}/kind", _one_of(JOURNAL_KINDS))
-    if entry.get("sensitivity") is not None and entry["sensitivity"] not in SENSITIVITY:
-        yield Rejected(Code.SENSITIVITY_UNKNOWN, f"{pointer}/sensitivity", "not one of the four levels")
+        return _violation("/kind", _one_of(JOURNAL_KINDS))
+    level = entry.get("sensitivity")
+    if level is not None and level not in SENSITIVITY:
+        return Rejected(Code.SENSITIVITY_UNKNOWN, "/sensitivity", "not one of the four levels")
+    return None
 
 
-def _progress_flaws(progress: ItemGroup) -> Iterator[Rejected]:
+def _progress_flaw(progress: ItemGroup) -> Rejected | None:
     items = progress["items"]
+    begun = False
     for index, step in enumerate(items):
-        if step["state"] not in STATES:
-            yield Rejected(Code.STATE_UNKNOWN, f"/progress/items/{index}/state", "not one of the four states")
-    if progress["complete"] and all(step["state"] != "OPSTAAET" for step in items):
-        yield Rejected(Code.STATE_HISTORY_INCOMPLETE, "/progress/items", "OPSTAAET is missing")
-    ordered = sorted(range(len(items)), key=lambda index: items[index]["effective_from"])
-    for index, following in zip(ordered, [*ordered[1:], None], strict=True):
-        end = items[index].get("effective_to")
+        state = step["state"]
+        if state not in STATES:
+            return Rejected(Code.STATE_UNKNOWN, f"/progress/items/{index}/state", "not one of the four states")
+        begun = begun or state == "OPSTAAET"
+    if progress["complete"] and not begun:
+        return Rejected(Code.STATE_HISTORY_INCOMPLETE, "/progress/items", "OPSTAAET is missing")
+    ordered = sorted(enumerate(items), key=_began)
+    for place, (index, step) in enumerate(ordered):
+        end = step.get("effective_to")
         if end is None:
             continue
-        if end < items[index]["effective_from"]:
-            yield Rejected(Code.VIRKNING_OVERLAP, f"/progress/items/{index}/effective_to", "ends before it begins")
-        if following is not None and end > items[following]["effective_from"]:
-            yield Rejected(
-                Code.VIRKNING_OVERLAP, f"/progress/items/{following}/effective_from", "begins before the last one ends"
-            )
+        if end < step["effective_from"]:
+            return Rejected(Code.VIRKNING_OVERLAP, f"/progress/items/{index}/effective_to", "ends before it begins")
+        if place + 1 < len(ordered):
+            following, after = ordered[place + 1]
+            if end > after["effective_from"]:
+                pointer = f"/progress/items/{following}/effective_from"
+                return Rejected(Code.VIRKNING_OVERLAP, pointer, "begins before the last one ends")
+    return None
 
 
-def _party_flaws(party: Item, pointer: str) -> Iterator[Rejected]:
+def _began(numbered: tuple[int, Item]) -> Any:
+    return numbered[1]["effective_from"]
+
+
+def _party_flaw(party: Item) -> Rejected | None:
     if party["role"] not in PARTY_ROLES:
-        yield Rejected(Code.PARTY_MALFORMED, f"{pointer}/role", _one_of(PARTY_ROLES))
+        return Rejected(Code.PARTY_MALFORMED, "/role", _one_of(PARTY_ROLES))
     form = PARTY_FORMS.get(party["id_type"])
     if form is None:
-        yield Rejected(Code.PARTY_UNKNOWN_TYPE, f"{pointer}/id_type", "no such kind of identifier")
-    elif not _searchable(party["id"]) or not form(party["id"]):
-        yield Rejected(Code.PARTY_MALFORMED, f"{pointer}/id", f"not of the form of {party['id_type']}")
+        return Rejected(Code.PARTY_UNKNOWN_TYPE, "/id_type", "no such kind of identifier")
+    if not _searchable(party["id"]) or not form(party["id"]):
+        return Rejected(Code.PARTY_MALFORMED, "/id", f"not of the form of {party['id_type']}")
+    return None
 
 
-_ITEM_FLAWS: Final[dict[str, ItemFlaws]] = {
-    "parties": _party_flaws,
-    "actors": _actor_flaws,
-    "journal": _journal_flaws,
-    "security_profile": _principal_flaws,
+_ITEM_FLAWS: Final[dict[str, ItemFlaw]] = {
+    "parties": _party_flaw,
+    "actors": _actor_flaw,
+    "journal": _journal_flaw,
+    "security_profile": _principal_flaw,
 }

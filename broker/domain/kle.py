@@ -53,14 +53,20 @@ class Edition:
     titles: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False)
 class Mapped:
     """What a case's classification comes to: kept beside the original."""
 
     number: str
     facet: str | None
     edition: date
-    rule: str | None = None
+    rule: str | None
+
+    def __init__(self, number: str, facet: str | None, edition: date, rule: str | None = None) -> None:
+        self.number = number
+        self.facet = facet
+        self.edition = edition
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)

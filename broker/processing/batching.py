@@ -19,7 +19,7 @@ from faust.types import TP, ConsumerMessage
 FETCH_BYTES = 4 * 1024 * 1024
 POLL_RECORDS = 10_000
 # Faust's fixed 1.5 s: a partition that has just been emptied waits that long beside idle ones.
-FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 20
 FULL_S = 0.02
 DRAIN_S = 15.0
 
@@ -138,7 +138,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if not wanted:
                 await asyncio.sleep(FULL_S)
                 return {}
-            records = await super()._getmany(wanted, timeout)
+            # Those left out for want of room must not wait until one of the others has records.
+            patience = timeout if wanted == active_partitions else FULL_S
+            records = await super()._getmany(wanted, patience)
             return {tp: [batch] for tp in wanted if (batch := self._batch(tp, records.get(tp, ())))}
 
     def _batch(self, tp: TP, fetched: Sequence[Any]) -> Batch | None:

@@ -22,8 +22,11 @@ from broker.store.positions import PositionRefused
 
 Result = TypeVar("Result")
 Claimed = Mapping[int, tuple[Place, int]]
-QUEUED = 2
-"""Batches a lane takes at once; beyond it the partition is not fetched, and no other partition waits for it."""
+QUEUED = 1
+"""Batches a lane takes at once; beyond it the partition is not fetched, and no other partition waits for it.
+
+What comes meanwhile is one larger batch at the next poll: so batches are small when idle and large when behind.
+"""
 TRY_AGAIN_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 

@@ -6,18 +6,18 @@ What is wrong with an event becomes its verdict; what is wrong with the world is
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psycopg
 
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, Plan, plan
-from broker.domain.case import CaseEvent, content_hash
 from broker.domain.outcome import read_verdict
 from broker.logs import tell
 from broker.metrics import EVENT_TO_VISIBLE, EVENTS, WORKER_POSITION, system_label
+from broker.processing.arrivals import decode
 from broker.processing.batching import Batch
 from broker.processing.lanes import Claimed, TryAgain
 from broker.settings import Settings
@@ -26,7 +26,7 @@ from broker.store import facts, positions
 from broker.store.database import connect, query
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
-from broker.stream.framing import HEADER, Decoder, Undecodable
+from broker.stream.framing import Decoder
 from broker.stream.registry import Registry, RegistryUnreachable
 
 Step = store.Advance
@@ -62,7 +62,7 @@ class Projector:
         step = Step(place, position, batch.next_offset)
         try:
             if not (again and self._committed(step)):
-                arrivals = decode((r for r in batch.records if r[0] >= position), self._decoder.decode)
+                arrivals = decode([r for r in batch.records if r[0] >= position], self._decoder)
                 self._commit(step, arrivals)
         except RegistryUnreachable as why:
             tell("registry_unreachable", detail=str(why))
@@ -113,22 +113,6 @@ class Projector:
         if session is not None:
             session.connection.close()
             self._mine.session = None
-
-
-def decode(
-    records: Iterable[tuple[int, int, bytes | None]], read: Callable[[bytes | None], dict[str, Any]]
-) -> list[Arrival]:
-    """Records are (offset, received ms, value). What `read` raises but Undecodable passes through."""
-    arrivals = []
-    for offset, received_ms, value in records:
-        try:
-            event = cast("CaseEvent", read(value))
-        except Undecodable as flaw:
-            arrivals.append(Arrival(offset, received_ms, value, None, flaw=str(flaw)))
-        else:
-            digest = content_hash((value or b"")[HEADER.size :])
-            arrivals.append(Arrival(offset, received_ms, value, event, digest))
-    return arrivals
 
 
 def _measure(made: Plan, arrivals: list[Arrival]) -> None:

@@ -1,6 +1,7 @@
 """The worker process: Faust runs the stream, the database says where it stands. Crash-only."""
 
 import asyncio
+import gc
 import os
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from broker.stream.clients import aiokafka_options
 from broker.stream.topics import CASE_EVENTS
 
 SESSIONS: Final = 2
+GC_THRESHOLDS: Final = (200_000, 20, 20)
 
 
 class AsItIs(faust.Schema):  # type: ignore[misc]
@@ -95,6 +97,9 @@ def build(settings: Settings) -> App:
 def run(settings: Settings) -> None:
     """Work until told to stop; any other end is a crash, and whoever started it starts it again."""
     serve(settings, "worker")
+    # A batch is many thousands of values without a cycle: looking for any costs as much as the work.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def main() -> None:
         app = build(settings)

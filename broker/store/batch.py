@@ -6,7 +6,6 @@ under their row locks by the pure `merge`; rejections; freshness; outcomes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -15,15 +14,11 @@ from psycopg.postgres import types as TYPES  # noqa: N812 - the library's regist
 from psycopg.pq import Format
 
 from broker.domain.batch import Place, Plan, Said
-from broker.domain.case import EMPTY, State, merge_all, outcome_of
-from broker.domain.entry import entry_of, shape_of
 from broker.domain.identity import EntryKey
-from broker.domain.outcome import VERDICT_BYTE
 from broker.store.database import query
-from broker.store.document import dump, load
+from broker.store.document import load
+from broker.store.rows import fresh, moment, row, settle, settle_fresh
 
-SEVERAL = 512
-LAYERED = 1024
 COLUMNS = [
     "ordinal",
     "authority",
@@ -58,7 +53,7 @@ _TYPES = [
     "text",
     "int8",
     "timestamptz",
-    "json",
+    "bytea",
 ]
 
 Connection = psycopg.Connection[Any]
@@ -78,35 +73,22 @@ class Advance:
     next_offset: int
 
 
-class _Json:
-    """Stands for JSON that is bytes already."""
+class _Uuid:
+    """Stands for a UUID that is its sixteen bytes."""
 
 
-class _JsonBytes(Dumper):
+class _UuidBytes(Dumper):
     format = Format.BINARY
-    oid = TYPES["json"].oid
+    oid = TYPES["uuid"].oid
 
     def dump(self, obj: bytes) -> bytes:
         return obj
 
 
-class _CaseId:
-    """Stands for a UUID that is text."""
-
-
-class _UuidText(Dumper):
-    format = Format.BINARY
-    oid = TYPES["uuid"].oid
-
-    def dump(self, obj: str) -> bytes:
-        return bytes.fromhex(obj.replace("-", ""))
-
-
 def prepare(connection: Connection) -> None:
     """Once for each session."""
     connection.execute(query("batch_tables"))
-    connection.adapters.register_dumper(_Json, _JsonBytes)
-    connection.adapters.register_dumper(_CaseId, _UuidText)
+    connection.adapters.register_dumper(_Uuid, _UuidBytes)
 
 
 def advance(connection: Connection, step: Advance) -> None:
@@ -127,39 +109,15 @@ def advance(connection: Connection, step: Advance) -> None:
 
 def write(connection: Connection, plan: Plan, place: Place) -> None:
     """Everything but the position; settles the open verdicts of the plan."""
-    cases = [(ordinal, key, said) for ordinal, (key, said) in enumerate(plan.cases.items())]
-    fresh = [case for case in cases if not _only_if_held(case)]
-    _copy(connection, "incoming", ((n, key, _delta(said), len(said) > 1) for n, key, said in fresh))
-    left = {ordinal for (ordinal,) in connection.execute(query("merge_entries"))} if fresh else set()
-    for ordinal, _, said in fresh:
-        if ordinal not in left:
-            _settle(plan, EMPTY, said)
-    _merge_locked(connection, plan, [case for case in cases if case[0] in left or _only_if_held(case)])
+    cases = list(plan.cases.items())
+    rows, only_if_held = fresh(cases)
+    left: list[int] = []
+    if rows:
+        _copy(connection, "incoming", rows)
+        left = [ordinal for (ordinal,) in connection.execute(query("merge_entries"))]
+        settle_fresh(plan, cases, {*left, *only_if_held})
+    _merge_locked(connection, plan, [(ordinal, *cases[ordinal]) for ordinal in (*left, *only_if_held)])
     _put_rest(connection, plan, place)
-
-
-def _only_if_held(case: Case) -> bool:
-    return all(said.only_if_held for said in case[2])
-
-
-def _delta(said: list[Said]) -> State:
-    return said[0].state if len(said) == 1 else merge_all(one.state for one in said)
-
-
-def _settle(plan: Plan, before: State, said: Iterable[Said]) -> State:
-    """Give each event its verdict in the order of the log; returns the entry after them."""
-    indexed = []
-    for index, state, only_if_held in said:
-        outcome, after = outcome_of(before, state)
-        if not only_if_held:
-            plan.verdicts[index] = VERDICT_BYTE[outcome]
-            if outcome == "indexed":
-                indexed.append(index)
-        before = after
-    if indexed and before.mandatory_missing and not before.removed[0]:
-        for index in indexed:
-            plan.verdicts[index] = VERDICT_BYTE["indexed:incomplete"]
-    return before
 
 
 def _merge_locked(connection: Connection, plan: Plan, cases: list[Case]) -> None:
@@ -180,48 +138,20 @@ def _merge_locked(connection: Connection, plan: Plan, cases: list[Case]) -> None
     for ordinal, document in standing:
         key, said = by_ordinal[ordinal]
         before = load(document)
-        after = _settle(plan, before, said)
+        after = settle(plan, before, said)
         if after != before:
-            changed.append((ordinal, key, after, False))
+            changed.append(row(ordinal, key, after))
     if changed:
         _copy(connection, "revised", changed)
         connection.execute(query("replace_entries"))
 
 
-def _copy(connection: Connection, table: str, rows: Iterable[tuple[int, EntryKey, State, bool]]) -> None:
+def _copy(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     statement = f"COPY {table} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         copy.set_types(_TYPES)
-        for ordinal, key, state, several in rows:
-            copy.write_row(_row(ordinal, key, state, several=several))
-
-
-def _row(ordinal: int, key: EntryKey, state: State, *, several: bool) -> tuple[Any, ...]:
-    entry = entry_of(key, state)
-    shape = shape_of(state)
-    if several:
-        shape |= SEVERAL
-    if state.items or state.removed[0]:
-        shape |= LAYERED
-    stamp, source = state.source
-    primary = entry.parties[0][1] if entry.parties and entry.parties[0][0] == "PRIMARY" else None
-    others = entry.parties if primary is None else entry.parties[1:]
-    return (
-        ordinal,
-        *key,
-        stamp,
-        shape,
-        entry.complete,
-        entry.kle,
-        entry.sensitivity,
-        primary,
-        [f"{role}|{reference}" for role, reference in others] or None,
-        None if entry.principals is None else sorted(entry.principals),
-        entry.user_key,
-        entry.created_at,
-        _moment(source["received_at"]),
-        dump(state),
-    )
+        for each in rows:
+            copy.write_row(each)
 
 
 def _put_rest(connection: Connection, plan: Plan, place: Place) -> None:
@@ -251,9 +181,5 @@ def _freshness(
         "authorities": [authority for authority, _ in senders],
         "systems": [system for _, system in senders],
         "registered": [newest[sender][0] for sender in senders],
-        "received": [_moment(newest[sender][1] * 1000) for sender in senders],
+        "received": [moment(newest[sender][1] * 1000) for sender in senders],
     }
-
-
-def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros / 1_000_000, UTC)

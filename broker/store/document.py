@@ -1,15 +1,29 @@
-"""An entry's state as the JSON in the table, stamps as hexadecimal. Pure."""
+"""What is kept of an entry: the event as it came, where one registration says all; else its whole state as JSON. Pure.
+
+An event as it came has before it one line of JSON: what judging it has added. Stamps in a state are hexadecimal.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, cast
 
 import orjson
 
-from broker.domain.case import NEVER, Content, Stamp, State
+from broker.domain.case import NEVER, CaseEvent, Content, Stamp, State, content_hash, said_by, stamp_of
+from broker.stream.framing import BUNDLED, HEADER, Decoder
+
+_OURS: Final = HEADER.pack(0, BUNDLED["case_event"])
+_DECODER: Final = Decoder("case_event", lambda _: None)
+_STATE: Final = b"{"
 
 
-def dump(state: State) -> bytes:
-    """The same state gives the same bytes but for the order in which its groups came."""
+def dump(state: State, original: bytes | None = None) -> bytes:
+    """The same state gives the same bytes but for the order in which its groups came.
+
+    Args:
+        original: the framed event that alone made the state; taken when it is of the bundled schema.
+    """
+    if original is not None and original.startswith(_OURS):
+        return b"%b\n%b" % (orjson.dumps(_judged(state)), original)
     document: dict[str, Any] = {
         "source": _pair(state.source),
         "groups": {group: _pair(value) for group, value in state.groups.items()},
@@ -21,15 +35,46 @@ def dump(state: State) -> bytes:
     return orjson.dumps(document)
 
 
-def load(document: bytes | str | Mapping[str, Any]) -> State:
+def load(document: bytes) -> State:
     """The state behind what `dump` wrote."""
-    read: Mapping[str, Any] = orjson.loads(document) if isinstance(document, bytes | str) else document
+    if not document.startswith(_STATE):
+        line, _, original = document.partition(b"\n")
+        return _as_it_came(orjson.loads(line), original)
+    read: Mapping[str, Any] = orjson.loads(document)
     return State(
         {group: _read(pair) for group, pair in read["groups"].items()},
         {(group, name): _read(pair) for group, name, *pair in read.get("items", ())},
         _read(read["removed"]) if "removed" in read else (NEVER, None),
         _read(read["source"]),
     )
+
+
+def _judged(state: State) -> list[Any]:
+    source = state.source[1]
+    mapped = None
+    classification = state.groups.get("classification")
+    if classification is not None:
+        of = classification[1]
+        mapped = [of["kle"], of["facet"], of["rule"], of["edition"]]
+    return [source["received_at"], source["agreement_version"], mapped]
+
+
+def _as_it_came(judged: list[Any], original: bytes) -> State:
+    received_at, agreement_version, mapped = judged
+    event = cast("CaseEvent", _DECODER.decode(original))
+    source = {
+        "event_id": event["event_id"],
+        "registered_at": event["registered_at"],
+        "received_at": received_at,
+        "agreement_version": agreement_version,
+    }
+    if mapped is not None:
+        kle, facet, rule, edition = mapped
+        classification = event["classification"]
+        event["classification"] = {
+            "kle": kle, "facet": facet, "original": classification, "rule": rule, "edition": edition,
+        }  # fmt: skip
+    return said_by(event, stamp_of(event, content_hash(original[HEADER.size :])), source)
 
 
 def _pair(value: tuple[Stamp, Content]) -> tuple[str, Content]:

@@ -72,7 +72,7 @@ class Found:
     newest: bytes
     received_at: datetime
     indexed_at: datetime
-    document: str
+    document: bytes
 
     @property
     def position(self) -> Position:

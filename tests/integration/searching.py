@@ -113,7 +113,7 @@ def row(key: EntryKey, state: State) -> tuple[Any, ...]:
         entry.user_key,
         entry.created_at,
         AT,
-        document.dump(state).decode(),
+        document.dump(state),
     )
 
 

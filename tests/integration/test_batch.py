@@ -13,16 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Facts, SenderAgreement
-from broker.domain.batch import Arrival, Place, plan
+from broker.domain.batch import Place, plan
 from broker.domain.case import EMPTY, CaseEvent, State, content_hash, key_of, merge, said_by, stamp_of
 from broker.domain.classify import Classified, judge
 from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import read_verdict
+from broker.processing.arrivals import decode
 from broker.store import batch, database
 from broker.store.document import load
-from broker.stream.framing import HEADER, encode
+from broker.stream.framing import HEADER, Decoder, encode
 from tests.strategies import AUTHORITY, KLE, events
 
 Connection = psycopg.Connection[Any]
@@ -36,6 +37,7 @@ FACTS = Facts(
     kle=KleBook((Edition(date(2000, 1, 1), dict.fromkeys(KLE, "emne")),)),
 )
 PLACES = (Place("t", "id", 0), Place("t", "id", 1))
+DECODER = Decoder("case_event", lambda _: None)
 RECEIVED_MS = 1_800_000_000_000
 
 
@@ -61,11 +63,10 @@ def connected(dsn: str) -> Connection:
 
 def put(connection: Connection, place: Place, arrived: list[CaseEvent], offset: int = 0) -> list[str]:
     """Write one batch; returns the status of each event."""
-    arrivals = [
-        Arrival(offset + n, RECEIVED_MS, value, event, content_hash(value[HEADER.size :]))
-        for n, event in enumerate(arrived)
-        for value in [encode("case_event", event)]
+    records: list[tuple[int, int, bytes | None]] = [
+        (offset + n, RECEIVED_MS, encode("case_event", event)) for n, event in enumerate(arrived)
     ]
+    arrivals = decode(records, DECODER)
     made = plan(arrivals, FACTS, place)
     with connection.transaction():
         batch.write(connection, made, place)
@@ -75,10 +76,12 @@ def put(connection: Connection, place: Place, arrived: list[CaseEvent], offset: 
 def expected(arrived: list[CaseEvent]) -> dict[EntryKey, State]:
     """The same, calculated without the table."""
     states: dict[EntryKey, State] = defaultdict(lambda: EMPTY)
-    for event in arrived:
+    for sent in arrived:
+        value = encode("case_event", sent)
+        event = cast("CaseEvent", DECODER.decode(value))
         verdict = judge(event, FACTS, RECEIVED_MS * 1000)
         assert isinstance(verdict, Classified)
-        stamp = stamp_of(event, content_hash(encode("case_event", event)[HEADER.size :]))
+        stamp = stamp_of(event, content_hash(value[HEADER.size :]))
         key = key_of(event)
         states[key] = merge(states[key], said_by(verdict.event, stamp))
     return {key: bare(state) for key, state in states.items()}

@@ -17,7 +17,7 @@ CREATE TABLE entry (
     created_at    bigint,
     received_at   timestamptz NOT NULL,
     indexed_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    document      json NOT NULL,
+    document      bytea NOT NULL,
     PRIMARY KEY (authority, system, case_id)
 ) WITH (fillfactor = 85);
 COMMENT ON COLUMN entry.newest IS 'stamp of the newest registration; sorts as bytes';
@@ -25,7 +25,7 @@ COMMENT ON COLUMN entry.shape IS 'one bit per group that is there; 512: several 
 COMMENT ON COLUMN entry.primary_party IS 'ID_TYPE:id of the first primary party';
 COMMENT ON COLUMN entry.parties IS 'ROLE|ID_TYPE:id of every other party';
 COMMENT ON COLUMN entry.principals IS 'who alone may see it, by its security profile; NULL: it has none';
-COMMENT ON COLUMN entry.document IS 'the whole state with the stamp of each group: what is derived can be derived again';
+COMMENT ON COLUMN entry.document IS 'all that is known, as it came or as a state with stamps: what is derived can be derived again';
 CREATE INDEX entry_primary_party ON entry (primary_party) WHERE primary_party IS NOT NULL;
 CREATE INDEX entry_parties ON entry USING gin (parties) WHERE parties IS NOT NULL;
 CREATE INDEX entry_user_key ON entry (user_key) WHERE user_key IS NOT NULL;

@@ -15,6 +15,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     user_key      text,
     created_at    bigint,
     received_at   timestamptz NOT NULL,
-    document      json NOT NULL
+    document      bytea NOT NULL
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS revised (LIKE incoming) ON COMMIT DELETE ROWS;

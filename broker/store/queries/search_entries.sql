@@ -11,7 +11,7 @@ WITH allowed AS MATERIALIZED (
     UNION
     SELECT authority, system, case_id FROM entry WHERE user_key = %(user_key)s::text
 )
-SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.received_at, e.indexed_at, e.document::text
+SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.received_at, e.indexed_at, e.document
 FROM candidate JOIN entry e USING (authority, system, case_id)
 WHERE e.complete
   AND e.kle IS NOT NULL
