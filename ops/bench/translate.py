@@ -58,8 +58,13 @@ def _events(connector: Connector, source: Source, body: bytes) -> int:
     found = connector.split(body)
     if isinstance(found, Rejected):
         return 0
-    translated = [connector.translate(payload, source) for payload in found]
-    return 0 if any(isinstance(one, Rejected) for one in translated) else sum(map(len, translated))
+    events = 0
+    for payload in found:
+        translated = connector.translate(payload, source)
+        if isinstance(translated, Rejected):
+            return 0
+        events += len(translated)
+    return events
 
 
 def _goldens(connector: Connector) -> tuple[Source, list[bytes]]:
