@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,6 +14,35 @@ from pydantic_settings import (
 )
 
 DEFAULT_DATA = Path(".sagsbro")
+
+
+class CertificateSender(BaseModel):
+    """Whoever holds one certificate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str
+    authorities: list[str]
+
+
+class Certificates(BaseModel):
+    """Senders known by their client certificate, which a proxy checks.
+
+    header: where the proxy puts the thumbprint, in hexadecimal; it must take away what a client put there itself.
+    proxies: the addresses from which that header is believed, as the API sees them: `X-Forwarded-For` of a proxy on the
+        same machine would put the client's in its place. senders: thumbprint -> who that is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    header: str
+    proxies: list[str]
+    senders: dict[str, CertificateSender]
+
+    @field_validator("senders")
+    @classmethod
+    def _written_alike(cls, senders: dict[str, CertificateSender]) -> dict[str, CertificateSender]:
+        return {thumbprint.replace(":", "").lower(): sender for thumbprint, sender in senders.items()}
 
 
 class Settings(BaseSettings):
@@ -39,6 +68,8 @@ class Settings(BaseSettings):
     issuer: str = "sagsbro-development"
     connectors: dict[str, dict[str, Any]] = {}
     """What a connector is told of a sender: by `system`, and over it by `authority/system`."""
+    certificates: Certificates | None = None
+    """Who may call the SOAP service with a certificate in place of a token."""
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0

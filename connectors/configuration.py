@@ -19,3 +19,9 @@ def state_of(said: str, config: Mapping[str, Any], known: Mapping[str, str]) -> 
     # Their capitals are not held against them.
     found = next((to for key, to in own.items() if str(key).strip().lower() == word), None) or known.get(word)
     return found if isinstance(found, str) and found in STATES else None
+
+
+def words(config: Mapping[str, Any], name: str, known: frozenset[str]) -> frozenset[str]:
+    """The connector's own words and those of the list of that name, in lower case."""
+    added = config.get(name)
+    return known.union(str(word).strip().lower() for word in added) if isinstance(added, list | tuple) else known

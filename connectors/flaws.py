@@ -8,7 +8,9 @@ from broker.domain.outcome import Code, Rejected
 
 # The beginning of pydantic's error type -> what was expected. Its own messages can quote the value.
 _EXPECTED: Final = (
+    ("string_too_long", "a shorter text"),
     ("string", "a text"),
+    ("uuid", "a UUID"),
     ("int", "a whole number"),
     ("bool", "true or false"),
     ("zoned", "a date and time in ISO 8601 with its zone"),

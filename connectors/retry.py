@@ -1,6 +1,10 @@
-"""Asking again, politely: retries with jitter, Retry-After honoured, never faster than agreed. For every connector."""
+"""Asking again, politely: retries with jitter, Retry-After honoured, never faster than agreed. For every connector.
+
+After many failures in a row the server is left alone for a while; then one request finds out whether it is back.
+"""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -10,8 +14,13 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
+import orjson
 
+_log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY: Final = 429
+_NOTABLE_SKEW: Final = 60.0
+"""Seconds between two clocks: less is the answer's own way."""
 
 
 class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
@@ -20,44 +29,87 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how fast. The functions are arguments so that tests need not wait."""
+    """How often and how fast. The functions are arguments so that tests need not wait.
+
+    breaks_after: failures in a row; rests: seconds without a request after them. 429 is an answer, and no failure.
+    """
 
     attempts: int = 8
     first_delay: float = 0.5
     longest_delay: float = 60.0
     per_second: float = 20.0
+    breaks_after: int = 16
+    rests: float = 300.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
 
 
+async def whole(response: httpx.Response) -> None:
+    """A hook for clients: JSON that was cut short is no answer, and is asked for again."""
+    await response.aread()
+    if response.is_success and "json" in response.headers.get("content-type", ""):
+        try:
+            orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise httpx.RemoteProtocolError("half an answer") from None
+
+
 class Asker:
-    """One caller's view of one server; requests go one at a time."""
+    """One caller's view of one server; requests go one at a time.
+
+    skew: how far the server's clock is ahead of ours, by its last `Date`, in seconds; 0 while it has not said.
+    """
 
     def __init__(self, patience: Patience) -> None:
         """Nothing is sent before the first `ask`."""
         self._patience = patience
         self._next = 0.0
+        self._failures = 0
+        self._rests_until = 0.0
+        self.skew = 0.0
 
     async def ask(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """The first answer that is not "later". Raises Unanswered."""
-        failure = "never tried"
+        """The first answer that is not "later". Raises Unanswered, at once while the server is left alone."""
+        failure = "left alone"
         for attempt in range(self._patience.attempts):
+            if self._patience.clock() < self._rests_until:
+                break
             await self._wait_for_turn()
             wanted = None
             try:
                 response = await send()
             except httpx.TransportError as error:
                 failure = type(error).__name__
+                self._failed()
             else:
+                self._compare_clocks(response)
                 if response.status_code not in _AGAIN:
+                    self._failures = 0
                     return response
                 failure = f"status {response.status_code}"
                 wanted = self._retry_after(response)
+                if response.status_code != _BUSY:
+                    self._failed()
             if attempt + 1 < self._patience.attempts:
                 await self._patience.sleep(self._delay(attempt) if wanted is None else wanted)
         raise Unanswered(failure)
+
+    def _failed(self) -> None:
+        """Once it is open, each failure opens it again: what is asked after the rest is a single probe."""
+        self._failures += 1
+        if self._failures >= self._patience.breaks_after:
+            self._rests_until = self._patience.clock() + self._patience.rests
+            _log.warning("circuit open failures=%d seconds=%d", self._failures, self._patience.rests)
+
+    def _compare_clocks(self, response: httpx.Response) -> None:
+        moment = _moment(response.headers.get("date", ""))
+        if moment is None:
+            return
+        before, self.skew = self.skew, (moment - self._patience.now()).total_seconds()
+        if abs(self.skew) > _NOTABLE_SKEW >= abs(before):
+            _log.warning("clock skew seconds=%d", self.skew)
 
     async def _wait_for_turn(self) -> None:
         now = self._patience.clock()
@@ -76,11 +128,17 @@ class Asker:
         if said.isdecimal():
             seconds = float(said)
         else:
-            try:
-                moment = parsedate_to_datetime(said)
-            except ValueError:
+            moment = _moment(said)
+            if moment is None:
                 return None
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
             seconds = (moment - self._patience.now()).total_seconds()
         return min(max(seconds, 0.0), 10 * self._patience.longest_delay)
+
+
+def _moment(said: str) -> datetime | None:
+    """A header's date; without a zone it is UTC."""
+    try:
+        moment = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

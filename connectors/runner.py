@@ -8,14 +8,16 @@ import asyncio
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import httpx
 
-from connectors.retry import Asker, Patience
+from broker.intake.connector import load
+from connectors.retry import Asker, Patience, Unanswered
 
 _log = logging.getLogger(__name__)
 # 422: nothing of the batch could be used, and the broker has said why of each. Asking again would not help.
@@ -23,6 +25,8 @@ _TAKEN: Final = frozenset({202, 422})
 
 Cursor = Mapping[str, Any]
 """How far a poller has come: JSON, its own words, empty at the very start."""
+Unknown = Callable[[bytes], Mapping[str, int]]
+"""Which fields of a body no model names, and how often: a vendor's new release shows here first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,14 @@ class Poller(Protocol):
 
     def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Everything changed since, oldest first, until there is no more; twice is allowed, missed is not."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A `Poller` that holds connections; optional."""
+
+    async def aclose(self) -> None:
+        """End them; it is not asked again."""
 
 
 class Refused(Exception):  # noqa: N818 - what happened, said in one word
@@ -101,13 +113,21 @@ class Broker:
         return answer
 
 
-async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile) -> int:
+def nothing(body: bytes) -> Mapping[str, int]:
+    """Where nobody has said which fields are known."""
+    del body
+    return {}
+
+
+async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile, unknown: Unknown = nothing) -> int:
     """Everything that has changed since the cursor; how many cases were handed over."""
     delivered = 0
+    strange: Counter[str] = Counter()
     async for page in poller.changes(cursors.read()):
         if page.count:
             answer = await broker.push(page.body)
             delivered += page.count
+            strange.update(unknown(page.body))
             _log.info(
                 "delivered cases=%d accepted=%s rejected=%d",
                 page.count,
@@ -115,13 +135,28 @@ async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile) -> int:
                 len(answer.get("rejected", ())),
             )
         cursors.write(page.cursor)
+    if strange:
+        _log.info("fields left out %s", json.dumps(dict(strange.most_common()), ensure_ascii=False))
     return delivered
 
 
-async def run(poller: Poller, broker: Broker, cursors: CursorFile, stop: asyncio.Event, every: float) -> None:
-    """Poll until told to stop, with `every` seconds between two rounds. Errors end it: a supervisor restarts."""
+async def run(
+    poller: Poller,
+    broker: Broker,
+    cursors: CursorFile,
+    stop: asyncio.Event,
+    every: float,
+    unknown: Unknown = nothing,
+) -> None:
+    """Poll until told to stop, with `every` seconds between two rounds.
+
+    A server that does not answer ends the round, not the loop. Other errors end it: a supervisor restarts.
+    """
     while not stop.is_set():
-        await poll_once(poller, broker, cursors)
+        try:
+            await poll_once(poller, broker, cursors, unknown)
+        except Unanswered as failure:
+            _log.warning("no answer: %s", failure)
         try:
             await asyncio.wait_for(stop.wait(), every)
         except TimeoutError:
@@ -129,13 +164,25 @@ async def run(poller: Poller, broker: Broker, cursors: CursorFile, stop: asyncio
 
 
 async def serve(
-    system: str, make: Callable[[Mapping[str, Any]], Poller], config: Mapping[str, Any], stop: asyncio.Event
+    system: str,
+    make: Callable[[Mapping[str, Any]], Poller],
+    config: Mapping[str, Any],
+    stop: asyncio.Event,
+    unknown: Unknown = nothing,
 ) -> None:
-    """Run one vendor's poll loop from its configuration file.
+    """Run one vendor's poll loop from its configuration file, until `stop`: a round under way is finished first.
 
+    The body goes as the first media type that the connector speaks.
     `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
     """
     async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
-        broker = Broker(client, Asker(Patience()), system, config["broker"]["token"])
+        speaking = load(system)
+        media_type = "application/json" if speaking is None else speaking.media_types[0]
+        broker = Broker(client, Asker(Patience()), system, config["broker"]["token"], media_type)
         cursors = CursorFile(Path(config["cursor"]))
-        await run(make(config["vendor"]), broker, cursors, stop, float(config.get("every", 10)))
+        poller = make(config["vendor"])
+        try:
+            await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
+        finally:
+            if isinstance(poller, Closing):
+                await poller.aclose()

@@ -57,24 +57,24 @@ async def vendor_events(
 
     Where the connector speaks JSON they may also come one a line. The body may be gzip.
     """
-    speaking = _connector(system)
+    speaking = connector_of(system)
     if speaking is None:
         raise Problem(404, Code.UNKNOWN_SYSTEM, "no connector of that name is installed")
-    sender = _sender(token)
+    sender = sender_of(token)
     if sender.system != system:
         raise Problem(403, Code.SYSTEM_MISMATCH, "the token names another system")
-    of = _authority(sender, authority)
+    of = authority_of(sender, authority)
     source = Source(system, of, core.settings.connector(of, system))
     by_line = forms.LINES if forms.JSON in speaking.media_types else ()
-    media_type = _accepted(request, (*speaking.media_types, *by_line))
+    media_type = accepted(request, (*speaking.media_types, *by_line))
 
     def offers(body: bytes) -> Iterable[Offer]:
         if media_type in by_line and media_type not in speaking.media_types:
-            return offers_of(_bounded(list(forms.lines(body, speaking.split))), speaking, source)
+            return offers_of(bounded(list(forms.lines(body, speaking.split))), speaking, source)
         payloads = speaking.split(body)
         if isinstance(payloads, Rejected):
             return [unreadable(payloads, source.authority, system)]
-        return offers_of(_bounded(payloads), speaking, source)
+        return offers_of(bounded(payloads), speaking, source)
 
     return await take_in(request, core, token, sender, offers, key)
 
@@ -85,30 +85,33 @@ async def case_events(request: Request, core: Cored, token: Vendor, key: Key = N
 
     A CloudEvent's `data` is the event; its `id` is the `event_id`. The body may be gzip.
     """
-    sender = _sender(token)
-    media_type = _accepted(request, forms.CANONICAL)
+    sender = sender_of(token)
+    media_type = accepted(request, forms.CANONICAL)
 
     def offers(body: bytes) -> Iterable[Offer]:
         items = forms.canonical(media_type, body)
         if isinstance(items, Rejected):
             return [unreadable(items, "", sender.system)]
-        return canonical_offers(_bounded(items))
+        return canonical_offers(bounded(items))
 
     return await take_in(request, core, token, sender, offers, key)
 
 
 @lru_cache(maxsize=256)
-def _connector(system: str) -> Connector | None:
+def connector_of(system: str) -> Connector | None:
+    """The installed one of that name."""
     return connector.load(system)
 
 
-def _sender(token: Token) -> Sender:
+def sender_of(token: Token) -> Sender:
+    """Who sends, as the token says. Raises Problem."""
     if token.system is None:
         raise Problem(403, Code.SYSTEM_MISMATCH, "the token names no system")
     return Sender(token.system, token.authorities)
 
 
-def _authority(sender: Sender, named: str | None) -> str:
+def authority_of(sender: Sender, named: str | None) -> str:
+    """The one authority that a request is for. Raises Problem."""
     if named is not None:
         if named not in sender.authorities:
             raise Problem(403, Code.AUTHORITY_MISMATCH, "the authority is not among those that the token names")
@@ -122,14 +125,16 @@ def _authority(sender: Sender, named: str | None) -> str:
             raise Problem(422, "authority_needed", "the token names several authorities: say which with ?authority=")
 
 
-def _accepted(request: Request, media_types: Sequence[str]) -> str:
+def accepted(request: Request, media_types: Sequence[str]) -> str:
+    """The media type of the body, which is one of these. Raises Problem."""
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said not in media_types:
         raise Problem(415, "unsupported_media_type", f"send {' or '.join(media_types)}")
     return said
 
 
-def _bounded(payloads: Sequence[T]) -> Sequence[T]:
+def bounded(payloads: Sequence[T]) -> Sequence[T]:
+    """The same, where they are not too many. Raises Problem."""
     if len(payloads) > MOST_EVENTS:
         raise Problem(413, Code.TOO_LARGE, f"at most {MOST_EVENTS} payloads at once")
     return payloads

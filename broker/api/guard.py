@@ -14,7 +14,7 @@ LARGEST_BODY: Final = 16 * KIB * KIB  # of events and editions; what is packed h
 LARGEST_QUESTION: Final = 64 * KIB
 LARGEST_OTHER: Final = KIB * KIB
 LIMITS: Final = (
-    (("/v1/events", "/v1/case-events", "/v1/kle/editions"), LARGEST_BODY),
+    (("/v1/events", "/v1/case-events", "/v1/kle/editions", "/sf1470/v6"), LARGEST_BODY),
     (("/v1/overviews", "/v1/subscriptions"), LARGEST_QUESTION),
 )
 

@@ -38,25 +38,38 @@ async def take_in(
     """Judge and send the events of a request, and answer; a repeated one gets the first answer. Raises Problem."""
     with core.budget.share() as share:
         body = await bodies.read(request, share)
-        if key is None:
-            return _response(await _answered(core, token, sender, lambda: offers(body), None))
-        wish = Claim(sender.system, token.subject, _key(key), _fingerprint(request, body), uuid.uuid4())
-        async with core.pool.connection() as connection:
-            found = await idempotency.claim(connection, wish)
-        match found:
-            case Answered():
-                return _response(found)
-            case Conflict():
-                raise Problem(422, "idempotency_conflict", "this Idempotency-Key came with another request before")
-            case Underway():
-                raise Problem(
-                    409, "idempotency_under_way", "the first request with this key is under way", {"Retry-After": "1"}
-                )
-            case Taken():
-                async with _kept_or_released(core, wish):
-                    return _response(await _answered(core, token, sender, lambda: offers(body), wish))
-            case _:
-                assert_never(found)
+        fingerprint = _fingerprint(request, body)
+        return _response(await answered_once(core, token, sender, lambda: offers(body), key, fingerprint))
+
+
+async def answered_once(
+    core: Core,
+    token: Token,
+    sender: Sender,
+    offers: Callable[[], Iterable[Offer]],
+    key: str | None,
+    fingerprint: bytes,
+) -> Answered:
+    """The same for what was read; `fingerprint` tells one request under a key from another. Raises Problem."""
+    if key is None:
+        return await _answered(core, token, sender, offers, None)
+    wish = Claim(sender.system, token.subject, _key(key), fingerprint, uuid.uuid4())
+    async with core.pool.connection() as connection:
+        found = await idempotency.claim(connection, wish)
+    match found:
+        case Answered():
+            return found
+        case Conflict():
+            raise Problem(422, "idempotency_conflict", "this key came with another request before")
+        case Underway():
+            raise Problem(
+                409, "idempotency_under_way", "the first request with this key is under way", {"Retry-After": "1"}
+            )
+        case Taken():
+            async with _kept_or_released(core, wish):
+                return await _answered(core, token, sender, offers, wish)
+        case _:
+            assert_never(found)
 
 
 async def _answered(

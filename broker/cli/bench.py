@@ -152,4 +152,18 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
             click.echo(f"{name}: {said}")
 
 
+@bench.command()
+@click.option("--seconds", default=1.0, show_default=True, help="How long for each connector.")
+@click.option("--connector", "only", multiple=True, help="Only this one; repeatable. [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def translate(seconds: float, only: tuple[str, ...], *, as_json: bool) -> None:
+    """Split and translate each connector's golden payloads: cases a second, microseconds a case, on one core."""
+    from broker.intake.connector import names  # noqa: PLC0415 - only this command needs it
+    from ops.bench.translate import run  # noqa: PLC0415 - only this command needs it
+
+    if unknown := sorted(set(only) - set(names())):
+        raise click.BadParameter(f"no connector {', '.join(unknown)}", param_hint="--connector")
+    _show(asdict(run(seconds, only)), as_json=as_json)
+
+
 command = bench

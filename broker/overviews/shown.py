@@ -47,7 +47,7 @@ def show(
         "documents": [
             _document(item) for item in visible_items(state, "journal") if _may_see(item, entry, query, facts, on)
         ],
-        "registered_at": moment(_registered_at(found.newest)),
+        "registered_at": moment(registered_at(found.newest)),
         "received_at": text(found.received_at),
         "indexed_at": text(found.indexed_at),
         "provenance": _provenance(state, classification),
@@ -80,7 +80,8 @@ def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
-def _registered_at(stamp: Stamp) -> int:
+def registered_at(stamp: Stamp) -> int:
+    """The time in a stamp: microseconds since 1970, UTC."""
     biased: int = struct.unpack(">Q", stamp[:8])[0]
     return biased - (1 << 63)
 

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,7 @@ from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
 from connectors.esdh.sbsys.simulator import Simulator
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
-
-START = datetime(2024, 3, 18, 9, tzinfo=UTC)
-
-
-class Clock:
-    """Time that passes only when somebody waits."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.time += seconds
-
-    def patience(self, **changes: Any) -> Patience:
-        return Patience(sleep=self.sleep, clock=self.now, jitter=lambda: 1.0, now=lambda: START, **changes)
+from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
 
 
 def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
@@ -46,28 +28,6 @@ def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
         "SenestAendret": (START + timedelta(minutes=minutes)).isoformat(),
         "Firmaer": [],
     }
-
-
-@dataclass
-class Inbox:
-    """A broker's door that answers as told, then with a receipt."""
-
-    answers: list[httpx.Response] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.tokens.add(request.headers["authorization"])
-        if self.answers:
-            return self.answers.pop(0)
-        self.bodies.append(request.content)
-        return httpx.Response(
-            202, json={"receipt_id": "r", "accepted": 1, "delimited": 0, "rejected": [], "warnings": []}
-        )
-
-    @property
-    def titles(self) -> list[str]:
-        return [case["SagsTitel"] for body in self.bodies for case in json.loads(body)]
 
 
 @dataclass
@@ -86,8 +46,7 @@ class Bench:
         return SbsysPoller(client, Asker(self.clock.patience()), Access("connect/token", "demo", "secret", self.page))
 
     def broker(self) -> Broker:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.inbox), base_url="https://broker.example")
-        return Broker(client, Asker(self.clock.patience(attempts=3)), "sbsys", "t0ken")
+        return broker(self.inbox, self.clock, "sbsys")
 
     @property
     def cursors(self) -> CursorFile:
@@ -95,6 +54,10 @@ class Bench:
 
     def poll(self) -> int:
         return asyncio.run(poll_once(self.sbsys(), self.broker(), self.cursors))
+
+
+def titles(world: Bench) -> list[str]:
+    return [case["SagsTitel"] for case in world.inbox.payloads]
 
 
 def bench(path: Path, cases: list[dict[str, Any]], page: int = 10, **quirks: int) -> Bench:
@@ -108,14 +71,14 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path) -> N
     assert world.poll() == 0
     world.simulator.cases[3] = case(3, minutes=100) | {"SagsTitel": "Ændret"}
     assert world.poll() == 1
-    assert world.inbox.titles[-1] == "Ændret"
+    assert titles(world)[-1] == "Ændret"
 
 
 def test_more_changes_in_one_moment_than_a_page_holds_are_all_read(tmp_path: Path) -> None:
     world = bench(tmp_path, [case(number) for number in range(83)], page=5)
 
     assert world.poll() == 83
-    assert len(set(world.inbox.titles)) == 83
+    assert len(set(titles(world))) == 83
 
 
 def test_a_change_committed_late_with_an_earlier_time_is_not_missed(tmp_path: Path) -> None:
@@ -202,12 +165,8 @@ def test_a_batch_that_the_broker_has_not_judged_is_sent_again(tmp_path: Path, an
 def test_a_process_killed_after_the_push_and_before_the_cursor_sends_the_same_bytes_again(tmp_path: Path) -> None:
     world = bench(tmp_path, [case(1), case(2, 1)])
 
-    class Killed(CursorFile):
-        def write(self, cursor: Cursor) -> None:  # noqa: ARG002 - it does not come to that
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(poll_once(world.sbsys(), world.broker(), Killed(tmp_path / "cursor.json")))
+        asyncio.run(poll_once(world.sbsys(), world.broker(), KilledAt(tmp_path / "cursor.json")))
     world.poll()
 
     first, again = world.inbox.bodies
@@ -324,6 +283,29 @@ def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> N
 
     asyncio.run(stopped_at_once())
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, fails: bool) -> None:
+    class Closing:
+        closed = 0
+
+        async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - once, and never again
+            if fails:
+                raise SbsysError("a status")
+            stop.set()
+            yield Page(b"[]", 0, {})
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    stop, polled = asyncio.Event(), Closing()
+    config = {"broker": {"url": "https://broker.example", "token": "t"}, "cursor": tmp_path / "c", "vendor": {}}
+
+    with pytest.raises(SbsysError) if fails else nullcontext():
+        asyncio.run(serve("sbsys", lambda _: polled, config, stop))
+
+    assert polled.closed == 1
 
 
 def test_the_loop_ends_when_it_is_told_to(tmp_path: Path) -> None:

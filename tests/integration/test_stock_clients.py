@@ -36,6 +36,7 @@ from ops.embedded.instance import Instance
 
 SUBJECT = f"{CASE_EVENTS.name}-value"
 EXAMPLES = Path(__file__).parents[2] / "consumers" / "examples"
+VENDORS_EXAMPLES = Path(__file__).parents[2] / "connectors" / "examples"
 Event = dict[str, Any]
 
 
@@ -239,6 +240,25 @@ def test_the_examples_push_read_the_receipt_mend_and_replay(whole: Whole, comman
     told = ran.stdout.splitlines()
     assert "kle_malformed" in told[0]
     assert "/classification/kle" in told[0]
+    assert told[1:] == ["first: indexed rejected", "mended: indexed", "once more: duplicate duplicate"]
+
+
+@pytest.mark.parametrize(
+    "command", [[sys.executable, "-m", "connectors.examples.push"], [str(VENDORS_EXAMPLES / "push.sh")]]
+)
+def test_the_vendors_examples_push_their_own_words_and_mend_what_was_refused(whole: Whole, command: list[str]) -> None:
+    ran = subprocess.run(
+        [*command, whole.settings.api_url, AUTHORITY],
+        env={**os.environ, "SAGSBRO_TOKEN": whole.vendor},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = ran.stdout.splitlines()
+    assert "state_unknown" in told[0]
+    assert "/SagsStatus/Navn" in told[0]
     assert told[1:] == ["first: indexed rejected", "mended: indexed", "once more: duplicate duplicate"]
 
 

@@ -21,6 +21,8 @@ JSON = {"Content-Type": "application/json"}
         ("/v1/kle/editions/2024-01-01", 16 * KIB * KIB),
         ("/v1/overviews/sapa/search", 64 * KIB),
         ("/v1/subscriptions", 64 * KIB),
+        ("/sf1470/v6", 16 * KIB * KIB),
+        ("/sf1470/v6x", KIB * KIB),
         ("/v1/agreements", KIB * KIB),
         ("/v1/eventsx", KIB * KIB),
         ("/v1/overviewsx", KIB * KIB),

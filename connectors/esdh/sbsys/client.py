@@ -8,18 +8,17 @@ Assumed, and to be settled with each municipality's supplier: the search's words
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import httpx
 import orjson
 
+from connectors.oauth import Authorized
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
 from connectors.times import micros
 
 _OK: Final = 200
-_UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _LARGEST_PAGE: Final = 20_000
@@ -46,10 +45,13 @@ class SbsysPoller:
 
     def __init__(self, client: httpx.AsyncClient, asker: Asker, access: Access) -> None:
         """`client` knows the base address and the time limits."""
-        self._client = client
-        self._asker = asker
+        form = {"client_id": access.client_id, "client_secret": access.client_secret}
+        self._asked = Authorized(client, asker, access.token_path, form)
         self._access = access
-        self._token = ""
+
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._asked.aclose()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Pages by time, not by number: a case that changes meanwhile moves to the end and nothing slips past."""
@@ -90,33 +92,12 @@ class SbsysPoller:
         return await self._call("GET", f"api/sag/{int(number)}", None) or None
 
     async def _call(self, method: str, path: str, query: Mapping[str, Any] | None) -> bytes:
-        """One renewal of the token, then no more: a second 401 is a wrong client, not an old token."""
-        for renewed in (False, True):
-            if not self._token:
-                self._token = await self._new_token()
-            headers = {"Authorization": f"Bearer {self._token}"}
-            send = partial(self._client.request, method, path, json=query, headers=headers)
-            response = await self._asker.ask(send)
-            if response.status_code == _OK:
-                return response.content
-            if response.status_code in (_NOT_FOUND, _GONE) and method == "GET":
-                return b""
-            if response.status_code != _UNAUTHORIZED or renewed:
-                raise SbsysError(f"{method} answered {response.status_code}")
-            self._token = ""
-        raise SbsysError("unreachable")
-
-    async def _new_token(self) -> str:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._access.client_id,
-            "client_secret": self._access.client_secret,
-        }
-        response = await self._asker.ask(lambda: self._client.post(self._access.token_path, data=form))
-        token = response.json().get("access_token") if response.status_code == _OK else None
-        if not isinstance(token, str) or not token:
-            raise SbsysError(f"no token, status {response.status_code}")
-        return token
+        response = await self._asked.ask(method, path, json=query)
+        if response.status_code in (_NOT_FOUND, _GONE) and method == "GET":
+            return b""
+        if response.status_code != _OK:
+            raise SbsysError(f"{method} answered {response.status_code}")
+        return response.content
 
 
 def _identity(hit: Mapping[str, Any]) -> str:

@@ -31,6 +31,3 @@ REMOVAL_REASONS: Final = {
     "ForkertBorger": "WRONG_CITIZEN",  # [-]
 }
 REMOVAL_UNSAID: Final = "LEFT_INDEX"
-
-# A number written like this stands for "nobody" [R for the CPR form; I for the others].
-NOBODY: Final = frozenset({"", "0000000000", "00000000"})

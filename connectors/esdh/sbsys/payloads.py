@@ -123,6 +123,7 @@ class SlettetSag(Payload):
     """A case that is gone: our own addition, the vendor publishes no such message."""
 
     SagIdentity: str
+    Slettet: object = None
     SlettetTidspunkt: MaybeTime = None
     SenestAendret: MaybeTime = None
     SletteAarsag: str | None = None

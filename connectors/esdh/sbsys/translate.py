@@ -9,10 +9,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from broker.domain.case import CaseEvent, ItemGroup
-from broker.domain.identity import has_cpr, is_uuid, vendor_event_id, without_cpr
+from broker.domain.identity import is_uuid
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.configuration import state_of, table
+from connectors import event as canonical
+from connectors.configuration import state_of
 from connectors.esdh.sbsys import mapping
 from connectors.esdh.sbsys.parties import parties
 from connectors.esdh.sbsys.payloads import Sag, Sagsbehandler, SlettetSag
@@ -76,7 +77,7 @@ def _registration(case: Sag, source: Source, digest: str) -> CaseEvent | Rejecte
     people = parties(case)
     if isinstance(people, Rejected):
         return people
-    profile = _security_profile(case, source.config)
+    profile = canonical.security_profile(case.SecuritySetId, source.config, "security_sets", "/SecuritySetId")
     if isinstance(profile, Rejected):
         return profile
     event["properties"] = _properties(case, created, source.config)
@@ -84,7 +85,7 @@ def _registration(case: Sag, source: Source, digest: str) -> CaseEvent | Rejecte
     event["classification"] = _classification(case)
     event["progress"] = progress
     event["parties"] = people
-    event["actors"] = _complete(_actors(case))
+    event["actors"] = canonical.complete(_actors(case))
     if (journal := _journal(case)) is not None:
         event["journal"] = journal
     if profile is not None:
@@ -96,14 +97,7 @@ def _envelope(identity: str, at: int, source: Source, digest: str, change: str) 
     case_id = identity.lower()
     if not is_uuid(case_id):
         return Rejected(Code.SCHEMA_VIOLATION, "/SagIdentity", "a GUID")
-    return {
-        "event_id": vendor_event_id(source.system, source.authority, case_id, at, digest),
-        "system": source.system,
-        "authority": source.authority,
-        "case_id": case_id,
-        "registered_at": at,
-        "change": change,
-    }
+    return canonical.envelope(source, case_id, at, digest, change)
 
 
 def _properties(case: Sag, created: int, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,19 +129,8 @@ def _progress(case: Sag, created: int, config: Mapping[str, Any]) -> ItemGroup |
         return Rejected(
             Code.STATE_UNKNOWN, "/SagsStatus/Navn", "no mapping of this status; put it in the configuration"
         )
-    if state == "OPSTAAET":
-        return _complete([{"state": "OPSTAAET", "effective_from": created}])
-    since = case.SenesteStatusAendring
-    if since is None:
-        return Rejected(Code.MANDATORY_MISSING, "/SenesteStatusAendring", "since when the status holds")
-    if since < created - _STORED_AFTER_ITS_STATUS:
-        return Rejected(Code.VIRKNING_OVERLAP, "/SenesteStatusAendring", "the status holds from before the case arose")
-    since = max(since, created)
-    return _complete(
-        [
-            {"state": "OPSTAAET", "effective_from": created, "effective_to": since},
-            {"state": state, "effective_from": since},
-        ]
+    return canonical.progress(
+        state, created, case.SenesteStatusAendring, "/SenesteStatusAendring", _STORED_AFTER_ITS_STATUS
     )
 
 
@@ -159,40 +142,15 @@ def _sensitivity(case: Sag, config: Mapping[str, Any]) -> str | None:
     return mapping.UNPROTECTED if unprotected else None
 
 
-def _security_profile(case: Sag, config: Mapping[str, Any]) -> ItemGroup | Rejected | None:
-    sets = table(config, "security_sets")
-    if not sets:
-        return None
-    if case.SecuritySetId is None:
-        return _complete([])
-    principals = sets.get(str(case.SecuritySetId))
-    if not isinstance(principals, Sequence) or isinstance(principals, str) or not principals:
-        # Closed is the safe mistake: an unknown set must not read as "no restriction".
-        return Rejected(Code.SENSITIVITY_UNKNOWN, "/SecuritySetId", "no mapping of this security set")
-    named = sorted({str(principal) for principal in principals})
-    return _complete([{"item_id": name, "principal_id": name} for name in named])
-
-
 def _actors(case: Sag) -> Iterator[dict[str, Any]]:
     if case.Behandler is not None:
-        yield from _actor("PRIMARY_HANDLER", _handler_id(case.Behandler), case.Behandler.Navn)
+        yield from canonical.actor("PRIMARY_HANDLER", _handler_id(case.Behandler), case.Behandler.Navn)
     if (unit := case.Ansaettelsessted) is not None:
-        yield from _actor("RESPONSIBLE", unit.Uuid or ("" if unit.Id is None else str(unit.Id)), unit.Navn)
+        yield from canonical.actor("RESPONSIBLE", unit.Uuid or ("" if unit.Id is None else str(unit.Id)), unit.Navn)
 
 
 def _handler_id(handler: Sagsbehandler) -> str:
     return handler.Uuid or handler.LogonId or ""
-
-
-def _actor(role: str, identifier: str, name: str | None) -> Iterator[dict[str, Any]]:
-    """Nobody, when the identifier is missing or is itself a CPR number; by chance a UUID can read as one."""
-    if identifier and (is_uuid(identifier.lower()) or not has_cpr(identifier)):
-        yield {
-            "item_id": f"{role}:{identifier}",
-            "role": role,
-            "id": identifier,
-            "name": None if name is None else without_cpr(name),
-        }
 
 
 def _journal(case: Sag) -> ItemGroup | None:
@@ -208,7 +166,3 @@ def _journal(case: Sag) -> ItemGroup | None:
     }
     both = case.Dokumenter is not None and case.JournalArkNoter is not None
     return {"complete": both, "items": list(items.values())}
-
-
-def _complete(items: Any) -> ItemGroup:
-    return {"complete": True, "items": list(items)}

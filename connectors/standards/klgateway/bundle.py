@@ -1,6 +1,7 @@
 """A FHIR bundle -> one payload for each planned intervention, with the resources it stands on. Pure.
 
-Payloads: `plan` with `citizen`, `conditions` and `procedures`; `note`, a condition or completed intervention, to be
+Payloads: `plan` with `citizen`, `conditions` and `procedures`, and `delivered`, the bundle's own time, where the plan
+has none; `note`, a condition or completed intervention, to be
 judged by itself, so that a bad one is told of and costs no other; `unread`, what cannot be told apart. Each part has
 the resource and, in `at`, the pointer to it in the bundle as it was sent.
 """
@@ -56,7 +57,8 @@ def _payloads(at: str, bundle: Mapping[str, Any]) -> Iterator[dict[str, object]]
     if not isinstance(bundle.get("entry", []), list):
         yield _unread(f"{at}/entry", "list")
         return
-    care = Care()
+    delivered = bundle.get("timestamp")
+    care = Care(delivered if isinstance(delivered, str) else None)
     unread = []
     for where, entry in _entries(at, bundle):
         flaw = _flaw(where, entry)

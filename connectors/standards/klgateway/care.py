@@ -36,8 +36,9 @@ class Person:
 
 @dataclass(slots=True)
 class Care:
-    """The resources of one bundle."""
+    """The resources of one bundle, and when it was put together."""
 
+    delivered: str | None = None
     shelf: Shelf = field(default_factory=Shelf)
     plans: list[Found] = field(default_factory=list)
     conditions: list[Found] = field(default_factory=list)
@@ -60,6 +61,8 @@ class Care:
         contained: list[Found] = []
         for plan in self.plans:
             payload: dict[str, object] = {"plan": plan.part}
+            if self.delivered is not None and stored(plan.resource) is None:
+                payload["delivered"] = self.delivered
             if (citizen := self._citizen(plan)) is not None:
                 payload["citizen"] = citizen.part
             number = self._number(plan)
@@ -139,6 +142,12 @@ def is_withdrawn(resource: Mapping[str, Any]) -> bool:
         return any(coding.get("code") == WITHDRAWN for coding in _listed(verification, "coding"))
     details = _details(resource)
     return bool(details) and all(detail.get("status") == WITHDRAWN for detail in details)
+
+
+def stored(resource: Mapping[str, Any]) -> object:
+    """When this version of a resource was stored, as it is written."""
+    meta = resource.get("meta")
+    return meta.get("lastUpdated") if isinstance(meta, dict) else None
 
 
 def _details(plan: Mapping[str, Any]) -> list[dict[str, Any]]:

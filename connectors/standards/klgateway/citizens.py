@@ -1,5 +1,6 @@
 """Whom the care is for, and which authority keeps the record. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -41,7 +42,7 @@ def known_stranger(citizen: Part, source: Source) -> Rejected | None:
     return flaw if flaw is not None and flaw.code is Code.AUTHORITY_MISMATCH else None
 
 
-def party(person: Citizen, at: str, case: str) -> dict[str, Any] | Rejected:
+def party(person: Citizen, at: str, case: str, config: Mapping[str, Any]) -> dict[str, Any] | Rejected:
     """The citizen by CPR number, else by replacement number; numbers out of use are passed over.
 
     Args:
@@ -50,7 +51,7 @@ def party(person: Citizen, at: str, case: str) -> dict[str, Any] | Rejected:
     current = [(index, one) for index, one in enumerate(person.identifier) if one.use != "old"]
     for kind in ("CPR", "ECPR"):
         for index, one in current:
-            if _kind(one) == kind:
+            if _kind(one, config) == kind:
                 return _party(kind, one, f"{at}/identifier/{index}/value", case)
     if current:
         return Rejected(Code.PARTY_UNKNOWN_TYPE, f"{at}/identifier", "a CPR number or a replacement number")
@@ -63,8 +64,11 @@ def keeper(person: Citizen, source: Source) -> dict[str, Any]:
     return {"item_id": f"RESPONSIBLE:{code}", "role": "RESPONSIBLE", "id": code, "authority": source.authority}
 
 
-def _kind(identifier: Identifier) -> str | None:
+def _kind(identifier: Identifier, config: Mapping[str, Any]) -> str | None:
+    """By its register; config `identifiers` names others."""
     system = identifier.system or ""
+    if (own := table(config, "identifiers").get(system)) in ("CPR", "ECPR"):
+        return str(own)
     if system == mapping.CPR_SYSTEM:
         return "CPR"
     regional = system == mapping.REGIONAL_ECPR_SYSTEM or system.startswith(f"{mapping.REGIONAL_ECPR_SYSTEM}.")

@@ -23,12 +23,12 @@ def flaw(planned: Planned, at: str) -> Rejected | None:
     return None
 
 
-def properties(planned: Planned) -> dict[str, Any]:
+def properties(planned: Planned, config: Mapping[str, Any]) -> dict[str, Any]:
     """The profile has no title: the code's name, the municipality's own before the national; else KLE's."""
     code = planned.activity[0].detail.code
     return {
         "user_key": planned.id,
-        "title": next((one.display for one in (local(code), national(code)) if one and one.display), ""),
+        "title": next((one.display for one in (local(code, config), national(code)) if one and one.display), ""),
         "created_at": planned.period.start,
         "local_status": planned.status,
     }
@@ -43,7 +43,7 @@ def classification(planned: Planned, config: Mapping[str, Any]) -> dict[str, Any
     rows = table(config, "kle")
     found = national(code)
     local_code = None if found is None else found.code
-    for one in (local(code), found):
+    for one in (local(code, config), found):
         row = None if one is None else rows.get(f"{one.system}|{one.code}", rows.get(one.code))
         if isinstance(row, Mapping) and isinstance(row.get("kle"), str):
             facet = row.get("facet")
@@ -75,6 +75,8 @@ def national(code: Concept) -> Coding | None:
     return next((one for one in code.coding if one.system in mapping.NATIONAL_CODES and one.code), None)
 
 
-def local(code: Concept) -> Coding | None:
-    """The municipality's own code, below the national one."""
-    return next((one for one in code.coding if one.system == mapping.LOCAL_CODES and one.code), None)
+def local(code: Concept, config: Mapping[str, Any]) -> Coding | None:
+    """The municipality's own code, below the national one: of KL's system for them, or of one in `local_codes`."""
+    own = config.get("local_codes")
+    systems = (mapping.LOCAL_CODES, *(own if isinstance(own, list | tuple) else ()))
+    return next((one for one in code.coding if one.system in systems and one.code), None)

@@ -71,7 +71,7 @@ def _withdrawn(note: WithdrawnNote, kind: str) -> Note:
 def _standing(
     at: str, kind: str, note: Condition | Completed, since: int, config: Mapping[str, Any]
 ) -> Note | Rejected:
-    title = _title(note.code, mapping.CONDITION if kind == "Condition" else mapping.COMPLETED)
+    title = _title(note.code, mapping.CONDITION if kind == "Condition" else mapping.COMPLETED, config)
     if title is None:
         return Rejected(Code.MANDATORY_MISSING, f"{at}/code/coding", "a code of FSIII or FFB")
     level = sensitivity.level({at: note.meta}, config)
@@ -87,8 +87,8 @@ def _standing(
     return Note(item, note.meta)
 
 
-def _title(code: Concept, word: str) -> str | None:
+def _title(code: Concept, word: str, config: Mapping[str, Any]) -> str | None:
     found = national(code)
     if found is None:
         return None
-    return next((one.display for one in (local(code), found) if one and one.display), f"{word} {found.code}")
+    return next((one.display for one in (local(code, config), found) if one and one.display), f"{word} {found.code}")

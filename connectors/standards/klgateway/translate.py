@@ -16,7 +16,7 @@ from broker.intake.connector import Source
 from connectors.flaws import rejection
 from connectors.payload import digest_of
 from connectors.standards.klgateway import citizens, interventions, notes, sensitivity
-from connectors.standards.klgateway.care import is_withdrawn
+from connectors.standards.klgateway.care import is_withdrawn, stored
 from connectors.standards.klgateway.part import Part, part_of, parts_of
 from connectors.standards.klgateway.payloads import Citizen, Meta, Planned, Withdrawn
 
@@ -72,11 +72,11 @@ def _unread(payload: Mapping[str, Any]) -> Rejected:
 
 
 def _case(plan: Part, payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:
-    citizen = part_of(payload, "citizen")
+    citizen, dated = part_of(payload, "citizen"), _dated(plan.resource, payload.get("delivered"))
     try:
         if is_withdrawn(plan.resource):
-            return _removal(plan, citizen, source, digest)
-        planned = Planned.model_validate(plan.resource)
+            return _removal(Withdrawn.model_validate(dated), citizen, source, digest)
+        planned = Planned.model_validate(dated)
     except ValidationError as error:
         return rejection(error, at=plan.at)
     if citizen is None:
@@ -91,9 +91,16 @@ def _case(plan: Part, payload: Mapping[str, Any], source: Source, digest: str) -
     return _registration(planned, plan.at, person, citizen.at, notes.usable(listed, source.config), source, digest)
 
 
-def _removal(plan: Part, citizen: Part | None, source: Source, digest: str) -> CaseEvent | Rejected:
+def _dated(resource: Mapping[str, Any], delivered: object) -> Mapping[str, Any]:
+    """With the delivery's time where it has none of its own: the profiles demand the former only."""
+    if delivered is None or stored(resource) is not None:
+        return resource
+    meta = resource.get("meta", {})
+    return {**resource, "meta": {**meta, "lastUpdated": delivered}} if isinstance(meta, dict) else resource
+
+
+def _removal(withdrawn: Withdrawn, citizen: Part | None, source: Source, digest: str) -> CaseEvent | Rejected:
     """An id never seen is withdrawn all the same: its registration may still be on its way."""
-    withdrawn = Withdrawn.model_validate(plan.resource)
     if citizen is not None and (stranger := citizens.known_stranger(citizen, source)) is not None:
         return stranger
     event = _envelope(withdrawn.id, withdrawn.meta.last_updated, source, digest, "REMOVED")
@@ -119,13 +126,13 @@ def _registration(
     progress = interventions.progress(planned, at, source.config)
     if isinstance(progress, Rejected):
         return progress
-    party = citizens.party(person, person_at, planned.id)
+    party = citizens.party(person, person_at, planned.id, source.config)
     if isinstance(party, Rejected):
         return party
     event = _envelope(planned.id, planned.meta.last_updated, source, digest, "REGISTERED")
     # What the plan stands on can change without it: at one time of the plan, the newest of those is the newest event.
     event["sequence"] = _newest(planned.meta, person.meta, *(note.meta for note in standing))
-    event["properties"] = interventions.properties(planned)
+    event["properties"] = interventions.properties(planned, source.config)
     event["access"] = {"sensitivity": level, "hidden_from_citizen": False}
     event["classification"] = interventions.classification(planned, source.config)
     event["progress"] = {"complete": True, "items": progress}

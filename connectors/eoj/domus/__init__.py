@@ -1,0 +1,6 @@
+"""Domus: nothing of its own interface is public, so it speaks KL Gateway FHIR (care) and SF1470 (cases)."""
+
+from connectors.eoj.domus.mapping import DEFAULTS
+from connectors.standards.klgateway.vendor import speaking
+
+CONNECTOR = speaking("domus", "Domus", DEFAULTS)

@@ -1,0 +1,6 @@
+"""Vitae: nothing of its own interface is public, so it speaks KL Gateway FHIR (care) and SF1470 (cases)."""
+
+from connectors.eoj.vitae.mapping import DEFAULTS
+from connectors.standards.klgateway.vendor import speaking
+
+CONNECTOR = speaking("vitae", "Vitae", DEFAULTS)

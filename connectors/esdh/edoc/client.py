@@ -1,0 +1,188 @@
+"""Asks eDoc what has changed. Knows its operations and its authentication, nothing of the canonical event.
+
+Read in public code: NTLM; one address for all operations, each with one XML document as a text in and one out; errors
+inside answers of status 200; `SearchNewCaseFilesAndCaseFilesWithNewDocuments`, which tells of new cases and new
+documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", and that
+a search answers with everything, or with the oldest first.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import httpx
+from lxml import etree
+
+from broker.domain.outcome import Rejected
+from connectors.ntlm import ONE_CONNECTION, Ntlm
+from connectors.retry import Asker, Patience
+from connectors.runner import Cursor, Page
+from connectors.times import COPENHAGEN, http_date, micros_or_last
+from connectors.xml import Element, local_name, parse
+
+_log = logging.getLogger(__name__)
+_OK: Final = 200
+_MICROSECOND: Final = timedelta(microseconds=1)
+EDOC: Final = "http://www.fujitsu.dk/esdh/xml/schemas/2007/01/05/"
+FESD: Final = "http://rep.oio.dk/fesd.dk/xml/schemas/2005/04/20/"
+METHODS: Final = "http://tempuri.org/"
+SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+CHANGED_SINCE: Final = ("SearchNewCaseFilesAndCaseFilesWithNewDocuments", "SearchCaseFile")
+_CASE: Final = "{*}CaseFileSearchResult"
+
+
+class EdocError(Exception):
+    """eDoc answered with something else than what was asked for. Carries statuses, names and error codes only."""
+
+
+class EdocSaysError(EdocError):
+    """An error code inside an answer of status 200."""
+
+    def __init__(self, operation: str, code: str) -> None:
+        """The code as far as it is one: texts beside it can hold anything."""
+        self.code = code if code.isascii() and code.isalnum() else "unknown"
+        super().__init__(f"{operation} says error {self.code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where eDoc is, as whom it is asked, and how much at once."""
+
+    path: str
+    user_identifier: str
+    page: int = 100
+    # Times without a zone are local: in the hour that comes twice, a change reads as an hour earlier.
+    overlap: timedelta = timedelta(minutes=75)
+    # Error codes that mean: this case is not for us. None is published, so each is somebody's decision.
+    passed_over: frozenset[str] = frozenset()
+
+
+class EdocPoller:
+    """A `Poller`. Cursor: `at`, the last change's time, and `seen`, the changes read within the overlap before it."""
+
+    def __init__(self, client: httpx.AsyncClient, asker: Asker, access: Access) -> None:
+        """`client` knows the base address, the time limits and the authentication."""
+        self._client = client
+        self._asker = asker
+        self._access = access
+        self._now = 0
+
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._client.aclose()
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Page]:
+        """Asked again until there is nothing new, the oldest first."""
+        at, seen = int(since.get("at", 0)), dict(since.get("seen", {}))
+        overlap = self._access.overlap // _MICROSECOND
+        while True:
+            found: dict[str, str] = {}
+            for operation in CHANGED_SINCE:
+                found |= await self._changed(operation, max(at - overlap, 0))
+            fresh = sorted((micros_or_last(time), case) for case, time in found.items() if seen.get(case) != time)
+            if not fresh:
+                return
+            for start in range(0, len(fresh), self._access.page):
+                part = fresh[start : start + self._access.page]
+                cases = [case for _, number in part if (case := await self._read(number)) is not None]
+                # A time that lies ahead must not hide what changes until then.
+                at = max(at, min(part[-1][0], self._now))
+                seen |= {case: found[case] for _, case in part}
+                seen = {case: time for case, time in seen.items() if micros_or_last(time) >= at - overlap}
+                yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
+
+    async def _changed(self, operation: str, since: int) -> dict[str, str]:
+        """Case -> time of its last change."""
+        local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
+        root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
+        return dict(_identity(case) for case in root.iter(_CASE))
+
+    async def _read(self, number: str) -> Element | None:
+        """The case as eDoc writes it; None when it is gone since the search, or not for us."""
+        try:
+            root = await self._call("SearchCaseFile", {"CaseFileIdentifier": number})
+        except EdocSaysError as error:
+            if error.code in self._access.passed_over:
+                _log.warning("passed over a case: error %s", error.code)
+                return None
+            raise
+        return next(root.iter(_CASE), None)
+
+    async def _call(self, operation: str, criteria: Mapping[str, str]) -> Element:
+        body = _request(operation, self._access.user_identifier, criteria)
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{METHODS}{operation}"'}
+        send = partial(self._client.post, self._access.path, content=body, headers=headers)
+        response = await self._asker.ask(send)
+        if response.status_code != _OK:
+            raise EdocError(f"{operation} answered {response.status_code}")
+        self._now = _date_of(response)
+        root = _inside(operation, response.content)
+        if (code := next(root.iter("{*}ErrorCode"), None)) is not None:
+            raise EdocSaysError(operation, (code.text or "").strip())
+        return root
+
+
+def _date_of(response: httpx.Response) -> int:
+    try:
+        return http_date(response.headers.get("date", ""))
+    except ValueError:
+        raise EdocError("no date in an answer") from None
+
+
+def _identity(case: Element) -> tuple[str, str]:
+    found = {local_name(child): (child.text or "").strip() for child in case}
+    try:
+        return found["CaseFileIdentifier"], found["TimeStamp"]
+    except KeyError:
+        raise EdocError("a case found has no CaseFileIdentifier or no TimeStamp") from None
+
+
+def _request(operation: str, user: str, criteria: Mapping[str, str]) -> bytes:
+    """A document as a text in a SOAP 1.1 envelope."""
+    root = etree.Element("Root", nsmap={"edoc": EDOC, "fesd": FESD})
+    search = etree.SubElement(root, f"{{{EDOC}}}CaseFileSearch")
+    etree.SubElement(search, f"{{{EDOC}}}UserIdentifier").text = user
+    wanted = etree.SubElement(search, f"{{{EDOC}}}SearchCriterias")
+    for name, value in criteria.items():
+        etree.SubElement(wanted, f"{{{EDOC}}}{name}").text = value
+    envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP})
+    method = etree.SubElement(etree.SubElement(envelope, f"{{{SOAP}}}Body"), f"{{{METHODS}}}{operation}")
+    etree.SubElement(method, f"{{{METHODS}}}XmlDocument").text = etree.tostring(root, encoding="unicode")
+    return bytes(etree.tostring(envelope, xml_declaration=True, encoding="utf-8"))
+
+
+def _inside(operation: str, content: bytes) -> Element:
+    """The document inside the text inside the envelope."""
+    envelope = parse(content)
+    result = None if isinstance(envelope, Rejected) else next(envelope.iter(f"{{*}}{operation}Result"), None)
+    root = None if result is None else parse((result.text or "").encode())
+    if root is None or isinstance(root, Rejected):
+        raise EdocError(f"{operation} answered with another form")
+    return root
+
+
+def _answer(cases: Iterable[Element]) -> bytes:
+    """The cases as one search would have answered them."""
+    root = etree.Element("Root", nsmap={"edoc": EDOC, "fesd": FESD})
+    etree.SubElement(root, f"{{{EDOC}}}CaseFilesSearchResult").extend(cases)
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
+
+
+def poller(config: Mapping[str, Any]) -> EdocPoller:
+    """From the configuration's table.
+
+    `url`, `user`, `password`, `user_identifier`; `path` where not the usual one, `passed_over` (error codes),
+    `per_second` where not 20.
+    """
+    client = httpx.AsyncClient(
+        base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
+    )
+    access = Access(
+        config.get("path", "/edocdotnetapi/edoc.asmx"),
+        config["user_identifier"],
+        passed_over=frozenset(map(str, config.get("passed_over", ()))),
+    )
+    return EdocPoller(client, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)

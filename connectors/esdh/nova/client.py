@@ -1,0 +1,106 @@
+"""Asks Nova what has changed. Knows its paths and its tokens, nothing of the canonical event.
+
+Read in public code: client-credentials tokens of a Keycloak realm with `scope=client`; `GetList` is a query sent with
+PUT whose `caseGetOutput` names the fields wanted; 1 to 500 rows from `startRow`; no `cases` where there are none; the
+search page takes an `UpdateDatePeriod`. Assumed: that `GetList` takes it too, and shows `updateDate`.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from connectors.oauth import Authorized
+from connectors.periods import Hit, Periods
+from connectors.retry import Asker, Patience, whole
+from connectors.runner import Cursor, Page
+from connectors.times import micros_or_last
+
+_OK: Final = 200
+_LIST: Final = "api/Case/GetList?api-version=2.0-Case"
+_WHO: Final = {
+    "kspIdentity": {"novaUserId": True, "racfId": True, "fullName": True},
+    "losIdentity": {"novaUnitId": True, "administrativeUnitId": True, "fullName": True, "userKey": True},
+    "fkOrgIdentity": {"fkUuid": True, "type": True, "fullName": True},
+}
+# Titles of notes, and never their texts.
+_WANTED: Final = {
+    "caseAttributes": {"title": True, "userFriendlyCaseNumber": True, "caseDate": True, "updateDate": True},
+    "state": {"progressState": True, "title": True, "activeCode": True, "fromDate": True},
+    "sensitivity": {"sensitivity": True},
+    "caseClassification": {"kleNumber": {"code": True}, "proceedingFacet": {"code": True}},
+    "caseParty": {
+        "index": True,
+        "identificationType": True,
+        "identification": True,
+        "participantRole": True,
+        "partyRoleName": True,
+        "name": True,
+    },
+    "caseworker": _WHO,
+    "responsibleDepartment": _WHO,
+    "securityUnit": _WHO,
+    "journalNotes": {"uuid": True, "journalNoteAttributes": {"title": True, "journalNoteDate": True}},
+}
+
+
+class NovaError(Exception):
+    """Nova answered with something else than what was asked for. Carries statuses and names only."""
+
+
+@dataclass(frozen=True, slots=True)
+class NovaPoller:
+    """A `Poller`; cursor as in `periods`. `now` is where the search for the end of time begins."""
+
+    client: Authorized
+    rows: int = 500
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self.client.aclose()
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Page]:
+        """The list shows whole cases: nothing is read one by one."""
+        async for hits, cursor in Periods(self._list, self.rows, self.now).changes(since):
+            yield Page(orjson.dumps([hit.row for hit in hits]), len(hits), cursor)
+
+    async def _list(self, begin: int, end: int | None, page: int) -> list[Hit]:
+        period = {"StandardDatePeriod": "FromToDate", "FromDate": _iso(begin)}
+        query = {
+            "common": {"transactionId": str(uuid.uuid4())},
+            "paging": {"startRow": 1 + page * self.rows, "numberOfRows": self.rows},
+            "UpdateDatePeriod": period if end is None else {**period, "ToDate": _iso(end)},
+            "caseGetOutput": _WANTED,
+        }
+        response = await self.client.ask("PUT", _LIST, json=query)
+        if response.status_code != _OK:
+            raise NovaError(f"GetList answered {response.status_code}")
+        try:
+            return [_hit(case) for case in orjson.loads(response.content).get("cases") or ()]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise NovaError("GetList shows no cases with a uuid") from None
+
+
+def _hit(case: Mapping[str, Any]) -> Hit:
+    return Hit(str(case["common"]["uuid"]), micros_or_last(case.get("caseAttributes", {}).get("updateDate")), case)
+
+
+def _iso(moment: int) -> str:
+    """Whole seconds, as Nova's own page writes them; a period that begins a little early does no harm."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def poller(config: Mapping[str, Any]) -> NovaPoller:
+    """From the configuration's table: `url`, `token_url`, `client_id`, `client_secret`.
+
+    Optional: `per_second` where not 20; `rows` where not 500, which is the most that Nova shows.
+    """
+    client = httpx.AsyncClient(base_url=config["url"], timeout=60, event_hooks={"response": [whole]})
+    asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
+    form = {"client_id": config["client_id"], "client_secret": config["client_secret"], "scope": "client"}
+    return NovaPoller(Authorized(client, asker, config["token_url"], form), int(config.get("rows", 500)))

@@ -1,0 +1,89 @@
+"""Fetches from WorkPoint what webhooks told of. Knows its paths and its tokens, nothing of the canonical event.
+
+Read in public code: client-credentials tokens of Azure AD, and that an item is read by its module and its number.
+Assumed: the path of that (`item_path`).
+"""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from connectors.esdh.workpoint.mapping import DELETED
+from connectors.esdh.workpoint.waiting import Queue, Told
+from connectors.oauth import Authorized
+from connectors.retry import Asker, Patience
+from connectors.runner import Cursor, Page
+
+_log = logging.getLogger(__name__)
+_OK: Final = 200
+_FORBIDDEN: Final = 403
+_GONE: Final = frozenset({404, 410})
+ITEM_PATH: Final = "/api/listitem/{module}/{item}"
+
+
+class WorkPointError(Exception):
+    """WorkPoint answered with something else than what was asked for. Carries statuses only."""
+
+
+class WorkPointPoller:
+    """A `Poller` whose position is its queue: a file leaves it when the broker has what it told of."""
+
+    def __init__(self, asked: Authorized, queue: Queue, item_path: str = ITEM_PATH, page: int = 100) -> None:
+        """`asked` knows the base address and the time limits."""
+        self._asked = asked
+        self._queue = queue
+        self._item_path = item_path
+        self._page = page
+
+    async def aclose(self) -> None:
+        """End its connections."""
+        await self._asked.aclose()
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Page]:
+        """Until the queue is empty. An item told of several times is fetched once, as it is now."""
+        while waiting := self._queue.first(self._page):
+            # Of one item the deletion counts, for then it is looked whether the item is gone.
+            by_item = {
+                (told.module, told.item): told
+                for told in sorted(waiting.values(), key=lambda told: (told.trigger == DELETED, told.at))
+            }
+            items = [item for told in by_item.values() if (item := await self._fetch(told)) is not None]
+            yield Page(b"[" + b",".join(items) + b"]", len(items), since)
+            # Whoever polls has handed the page over when it asks for more.
+            self._queue.done(waiting)
+
+    async def _fetch(self, told: Told) -> bytes | None:
+        """The item within its module. A deletion is believed when it is gone: it can be put back."""
+        path = self._item_path.format(module=told.module, item=told.item)
+        response = await self._asked.ask("GET", path)
+        if response.status_code in _GONE:
+            gone = {"BusinessModuleId": told.module, "ID": told.item, "Trigger": DELETED, "At": told.at}
+            return orjson.dumps(gone) if told.trigger == DELETED else None
+        if response.status_code == _FORBIDDEN:
+            _log.warning("passed over an item: status %d", response.status_code)
+            return None
+        if response.status_code != _OK:
+            raise WorkPointError(f"an item answered {response.status_code}")
+        try:
+            item = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise WorkPointError("an item answered with no JSON") from None
+        return orjson.dumps({"BusinessModuleId": told.module, "Item": item})
+
+
+def poller(config: Mapping[str, Any]) -> WorkPointPoller:
+    """From the configuration's table.
+
+    `url`, `tenant`, `client_id`, `client_secret`, `scope`, `queue` (the receiver's directory); where not the usual
+    ones `token_url`, `item_path`, `per_second`.
+    """
+    token_url = config.get("token_url", f"https://login.microsoftonline.com/{config['tenant']}/oauth2/v2.0/token")
+    form = {name: config[name] for name in ("client_id", "client_secret", "scope")}
+    client = httpx.AsyncClient(base_url=config["url"], timeout=60)
+    asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
+    asked = Authorized(client, asker, token_url, form)
+    return WorkPointPoller(asked, Queue(Path(config["queue"])), config.get("item_path", ITEM_PATH))

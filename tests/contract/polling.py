@@ -1,0 +1,289 @@
+"""What every poller must survive, and what tests of pollers are made of. No vendor is named here."""
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.retry import Asker, Patience, Unanswered
+from connectors.runner import Broker, Cursor, CursorFile, Poller, Refused, poll_once
+
+START = datetime(2024, 3, 18, 9, tzinfo=UTC)
+
+
+class Clock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += seconds
+
+    def patience(self, **changes: Any) -> Patience:
+        return Patience(sleep=self.sleep, clock=self.now, jitter=lambda: 1.0, now=lambda: START, **changes)
+
+
+@dataclass
+class Inbox:
+    """A broker's door that answers as told, then with a receipt."""
+
+    answers: list[httpx.Response] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.tokens.add(request.headers["authorization"])
+        if self.answers:
+            return self.answers.pop(0)
+        self.bodies.append(request.content)
+        return httpx.Response(
+            202, json={"receipt_id": "r", "accepted": 1, "delimited": 0, "rejected": [], "warnings": []}
+        )
+
+    @property
+    def payloads(self) -> list[dict[str, Any]]:
+        return [case for body in self.bodies for case in json.loads(body)]
+
+
+def broker(inbox: Inbox, clock: Clock, system: str) -> Broker:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(inbox), base_url="https://broker.example")
+    return Broker(client, Asker(clock.patience(attempts=3)), system, "t0ken")
+
+
+class Faulty(httpx.AsyncBaseTransport):
+    """A connection that first gives the answers it is told to give, and breaks where None stands."""
+
+    def __init__(self, behind: httpx.AsyncBaseTransport) -> None:
+        self.behind = behind
+        self.faults: list[httpx.Response | None] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.faults:
+            return await self.behind.handle_async_request(request)
+        fault = self.faults.pop(0)
+        if fault is None:
+            raise httpx.RemoteProtocolError("the peer closed the connection in the middle of an answer")
+        return fault
+
+
+@dataclass
+class World(ABC):
+    """A vendor's simulator, a poller on it that is made anew for each round, a broker's door, a cursor on disk."""
+
+    path: Path
+    inbox: Inbox = field(default_factory=Inbox)
+    clock: Clock = field(default_factory=Clock)
+    now: datetime = START + timedelta(days=30)
+
+    @abstractmethod
+    def poller(self) -> Poller: ...
+
+    @abstractmethod
+    def put(self, number: int, minutes: float, title: str) -> None:
+        """A caseworker saves a case at that time after START."""
+
+    @property
+    @abstractmethod
+    def delivered(self) -> list[tuple[int, str]]:
+        """(number, title) of every case in the order in which the broker took them."""
+
+    @property
+    @abstractmethod
+    def failures(self) -> list[int | str]:
+        """What the vendor answers first: statuses, or `half`."""
+
+    def broker(self) -> Broker:
+        return broker(self.inbox, self.clock, "system")
+
+    @property
+    def cursors(self) -> CursorFile:
+        return CursorFile(self.path / "cursor.json")
+
+    def poll(self, cursors: CursorFile | None = None) -> int:
+        return asyncio.run(poll_once(self.poller(), self.broker(), cursors or self.cursors))
+
+    def put_all(self, numbers: Sequence[int], minutes: float = 1.0) -> None:
+        """One after the other, that many minutes apart."""
+        for number in numbers:
+            self.put(number, number * minutes, f"Sag {number}")
+
+
+class KilledAt(CursorFile):
+    """The process ends in place of the write of that number, of those that count."""
+
+    def __init__(self, path: Path, at: int = 1, counts: Callable[[Cursor], bool] = lambda _: True) -> None:
+        super().__init__(path)
+        self._left = at
+        self._counts = counts
+
+    def write(self, cursor: Cursor) -> None:
+        self._left -= self._counts(cursor)
+        if self._left == 0:
+            raise KeyboardInterrupt
+        super().write(cursor)
+
+
+class SurvivesEverything(ABC):
+    """The suite: a subclass whose name begins with Test says what its world is."""
+
+    most: int
+    """How many cases the vendor's list shows at most, in the worlds of this class."""
+
+    @abstractmethod
+    def world(self, path: Path, **quirks: Any) -> World:
+        """Quirks: `repeats`, how often the first page comes again; `uses`, after how many a login is old."""
+
+    def test_everything_is_read_once_and_then_only_what_changes(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(35), minutes=7)
+
+        assert world.poll() == 35
+        assert world.poll() == 0
+        world.put(3, 1000, "Ændret")
+        assert world.poll() == 1
+        assert world.delivered[-1] == (3, "Ændret")
+
+    def test_nothing_is_pushed_where_there_is_nothing(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+
+        assert world.poll() == 0
+        assert world.inbox.bodies == []
+
+    def test_more_changes_in_one_moment_than_the_list_shows_are_all_read(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(3 * self.most + 3), minutes=0)
+
+        world.poll()
+
+        assert sorted(world.delivered) == [(number, f"Sag {number}") for number in range(3 * self.most + 3)]
+        assert world.poll() == 0
+
+    def test_a_change_committed_late_with_an_earlier_time_is_not_missed(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put(1, 10, "Sag 1")
+        world.poll()
+
+        world.put(2, 9, "Sag 2")
+
+        assert world.poll() == 1
+
+    @pytest.mark.parametrize("days", [-3650, -1, 1, 3650])
+    def test_a_clock_that_is_wrong_hides_nothing(self, tmp_path: Path, days: int) -> None:
+        world = self.world(tmp_path)
+        world.now = START + timedelta(days=days)
+        world.put_all(range(5 * self.most), minutes=3)
+        world.poll()
+
+        world.put(2, 1000, "Ændret")
+
+        assert world.poll() == 1
+        assert len(set(world.delivered)) == 5 * self.most + 1
+
+    def test_a_case_from_the_future_hides_nothing(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put(1, 50 * 365 * 1440, "Fra fremtiden")
+        world.poll()
+
+        world.put(2, 30 * 1440 + 5, "Sag 2")
+
+        assert world.poll() == 1
+        assert world.poll() == 0
+
+    def test_a_case_that_changes_while_it_is_read_hides_no_other(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(6 * self.most), minutes=3)
+
+        async def poll() -> None:
+            moved = 0
+            async for page in world.poller().changes({}):
+                world.inbox.bodies.append(page.body)
+                for number in range(moved, min(moved + 3, 6 * self.most)):
+                    world.put(number, 5000 + number, "Ændret")
+                moved += 3
+
+        asyncio.run(poll())
+
+        assert {number for number, _ in world.delivered} == set(range(6 * self.most))
+
+    def test_a_busy_server_is_given_the_time_it_asks_for(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(3))
+        world.failures.extend([429, 429])
+
+        assert world.poll() == 3
+        assert world.clock.waits.count(7.0) == 2
+
+    @pytest.mark.parametrize("failures", [[500], [502, 503, 504], ["half"], ["half", 500, "half"]])
+    def test_a_server_that_stumbles_is_asked_again(self, tmp_path: Path, failures: list[int | str]) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(5 * self.most))
+        world.failures.extend(failures)
+
+        assert world.poll() == 5 * self.most
+        assert not world.failures
+
+    @pytest.mark.parametrize("failure", [500, "half"])
+    def test_a_server_that_is_down_ends_the_round_and_loses_nothing(self, tmp_path: Path, failure: int | str) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(5 * self.most))
+        world.failures.extend([failure] * 8)
+
+        with pytest.raises(Unanswered):
+            world.poll()
+
+        assert world.poll() == 5 * self.most
+
+    def test_pages_that_come_again_hide_no_others(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, repeats=2)
+        world.put_all(range(4 * self.most), minutes=0)
+
+        world.poll()
+
+        assert len(set(world.delivered)) == 4 * self.most
+
+    def test_an_old_login_is_renewed(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, uses=3)
+        world.put_all(range(4 * self.most), minutes=3)
+
+        assert world.poll() == 4 * self.most
+
+    def test_killed_anywhere_it_loses_nothing_and_what_it_sends_again_is_the_same(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(6 * self.most), minutes=3)
+        for at in (1, 2, 1, 3, 1):
+            before = len(world.inbox.bodies)
+            with pytest.raises(KeyboardInterrupt):
+                world.poll(KilledAt(tmp_path / "cursor.json", at))
+            # Pushed, and not remembered.
+            assert len(world.inbox.bodies) == before + at
+
+        world.poll()
+
+        assert len(world.delivered) > 6 * self.most
+        # Nothing in a case tells when, or how often, it was asked for: the broker calls the second a duplicate.
+        once = {json.dumps(payload) for payload in world.inbox.payloads}
+        assert len(once) == len(set(world.delivered)) == 6 * self.most
+        assert world.poll() == 0
+
+    def test_what_the_broker_has_not_judged_is_sent_again(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(2))
+        world.inbox.answers = [httpx.Response(413)]
+
+        with pytest.raises(Refused):
+            world.poll()
+
+        assert world.poll() == 2

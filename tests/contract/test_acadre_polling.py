@@ -1,0 +1,301 @@
+"""From a simulated Acadre to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from broker.domain.case import CaseEvent
+from broker.domain.outcome import Rejected
+from broker.intake.connector import Source
+from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, poller, whole_xml
+from connectors.esdh.acadre.simulator import Simulator
+from connectors.esdh.acadre.translate import translate
+from connectors.ntlm import Ntlm
+from connectors.retry import Asker, Unanswered, whole
+from connectors.runner import serve
+from tests.contract.polling import START, SurvivesEverything, World
+
+GUID = "0B9F6A58-3F0E-4D57-8F35-5FB8A0F3C001"
+CONTACT = {
+    "@type": "PersonType3",
+    "GUID": GUID,
+    "PersonCivilRegistrationIdentifier": "010145-5001",
+    "PersonNameForAddressingName": "Alma Testborg",
+}
+
+
+def case_file(number: int, title: str) -> dict[str, Any]:
+    return {
+        "CaseFileIdentifier": str(number),
+        "CreationDate": "2024-03-18",
+        "CaseFileTitleText": title,
+        "TitleUnofficialIndicator": "false",
+        "CaseFileNumberIdentifier": f"24/{number}",
+        "CaseFileLatestUpdateDate": "2024-03-18",
+        "CaseFileStatusCode": "B",
+        "CaseFileTypeCode": "BGSAG",
+        "AccessCode": "BO",
+        "Classification": {
+            "Category": [
+                {"Principle": "KL Koder", "Literal": "27.36.04"},
+                {"Principle": "Facetter", "Literal": "G01"},
+            ]
+        },
+        "Party": [{"ContactReference": GUID, "CreationDate": "2024-03-18", "IsPrimary": "true"}],
+    }
+
+
+@dataclass
+class AcadreWorld(World):
+    page: int = 10
+    shape: str = "pws"
+    user: str = "TEST\\svc"
+    simulator: Simulator = field(default_factory=lambda: Simulator([], [CONTACT]))
+
+    def poller(self) -> AcadrePoller:
+        transport = httpx.ASGITransport(self.simulator.app)
+        address = "https://acadre.example"
+        rest = httpx.AsyncClient(transport=transport, base_url=address, event_hooks={"response": [whole]})
+        soap = httpx.AsyncClient(
+            transport=transport,
+            base_url=address,
+            auth=Ntlm(self.user, "s3cret"),
+            event_hooks={"response": [whole_xml]},
+        )
+        access = Access(self.user, "s3cret", "abc01", page=self.page, now=lambda: self.now)
+        if self.shape == "pwi":
+            access = Access(self.user, "s3cret", pws_path=None, page=self.page, now=lambda: self.now)
+        return AcadrePoller(rest, soap, Asker(self.clock.patience()), access)
+
+    def put(self, number: int, minutes: float, title: str) -> None:
+        others = [case for case in self.simulator.cases if case["Id"] != number]
+        row = {
+            "Id": number,
+            "Title": title,
+            "Year": 2024,
+            "SequenceNumber": number,
+            "Status": {"Literal": "B", "IsClosed": False},
+            "AccessCode": "BO",
+            "CaseDate": START.isoformat(),
+            "LastChangedDate": (START + timedelta(minutes=minutes)).isoformat(),
+            "Classification": {"Category": [{"Principle": "KL Koder", "Literal": "27.36.04"}]},
+            "CaseFile": case_file(number, title),
+        }
+        self.simulator.cases = [*others, row]
+
+    @property
+    def delivered(self) -> list[tuple[int, str]]:
+        return [
+            (int(case["Id"]), case["Title"])
+            if "Id" in case
+            else (int(case["CaseFile"]["CaseFileIdentifier"]), case["CaseFile"]["CaseFileTitleText"])
+            for case in self.inbox.payloads
+        ]
+
+    @property
+    def failures(self) -> list[int | str]:
+        return self.simulator.failures
+
+
+class TestAcadreReadBySoap(SurvivesEverything):
+    most = 10
+
+    def world(self, path: Path, *, repeats: int = 0, uses: int = 1_000_000, **_: Any) -> AcadreWorld:
+        return AcadreWorld(path, simulator=Simulator([], [CONTACT], repeats=repeats, uses_of_a_cookie=uses))
+
+
+class TestAcadreReadByRest(SurvivesEverything):
+    most = 10
+
+    def world(self, path: Path, *, repeats: int = 0, uses: int = 1_000_000, **_: Any) -> AcadreWorld:
+        return AcadreWorld(path, shape="pwi", simulator=Simulator([], repeats=repeats, uses_of_a_cookie=uses))
+
+
+@pytest.mark.parametrize(("shape", "parties"), [("pws", 1), ("pwi", 0)])
+def test_what_is_pushed_is_what_the_connector_translates(tmp_path: Path, shape: str, parties: int) -> None:
+    world = AcadreWorld(tmp_path, shape=shape)
+    world.put_all(range(1, 4))
+    world.poll()
+
+    events = [event_of(case) for case in world.inbox.payloads]
+
+    assert [len((event.get("parties") or {"items": []})["items"]) for event in events] == [parties] * 3
+    # Whichever service showed it: the same case, as of the same moment.
+    as_soap_shows = [event_of(both_ways(number)) for number in (1, 2, 3)]
+    assert {key(event) for event in events} == {key(event) for event in as_soap_shows}
+
+
+def event_of(payload: object) -> CaseEvent:
+    result = translate(payload, Source("acadre", "55133018"))
+    assert not isinstance(result, Rejected)
+    return result[0]
+
+
+def key(event: CaseEvent) -> tuple[str, int]:
+    return event["case_id"], event["registered_at"]
+
+
+def both_ways(number: int) -> dict[str, Any]:
+    return {
+        "CaseFile": case_file(number, "") | {"Party": []},
+        "LastChangedDate": (START + timedelta(minutes=number)).isoformat(),
+    }
+
+
+def test_a_contact_is_asked_for_once_a_page(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(9))
+    asked: list[str] = []
+    contacts = world.simulator.contacts
+
+    class Counting(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.append(key)
+            return super().get(key, default)
+
+    world.simulator.contacts = Counting(contacts)
+    world.poll()
+
+    assert asked == [GUID]
+
+
+def test_a_case_deleted_between_the_list_and_reading_is_passed_over(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(3))
+    world.simulator.cases[1]["CaseFile"] = None
+
+    assert world.poll() == 2
+    assert world.poll() == 0
+    assert world.clock.waits.count(0.5) == 0
+
+
+def test_a_contact_that_is_gone_is_told_of_by_the_broker(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path, simulator=Simulator([]))
+    world.put(1, 1, "Sag 1")
+    world.poll()
+
+    (payload,) = world.inbox.payloads
+    rejected = translate(payload, Source("acadre", "55133018"))
+
+    assert getattr(rejected, "pointer", "") == "/CaseFile/Party/0/ContactReference"
+
+
+def test_soap_is_asked_on_behalf_of_a_user(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put(1, 1, "Sag 1")
+    world.poll()
+
+    assert world.simulator.acted_for == {"abc01"}
+
+
+def test_a_fault_of_another_kind_is_asked_again(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put(1, 1, "Sag 1")
+    fault = b"<e:Envelope xmlns:e='u'><e:Body><e:Fault>System_TimeoutException</e:Fault></e:Body></e:Envelope>"
+
+    async def faulty(request: httpx.Request) -> httpx.Response:  # noqa: ARG001 - whatever is asked
+        return httpx.Response(500, content=fault)
+
+    before = world.poller()
+    broken = AcadrePoller(
+        before.rest,
+        httpx.AsyncClient(transport=httpx.MockTransport(faulty), base_url="https://acadre.example"),
+        before.asker,
+        before.access,
+    )
+
+    async def poll() -> None:
+        async for _ in broken.changes({}):
+            pass
+
+    with pytest.raises(Unanswered, match=r"^status 500$"):
+        asyncio.run(poll())
+
+
+@pytest.mark.parametrize(
+    "address", ["https://elsewhere.example/login", "http://acadre.example/login", "//x", "http://[", "\0"]
+)
+def test_nobody_else_is_shown_the_password(tmp_path: Path, address: str) -> None:
+    world = AcadreWorld(tmp_path)
+    asked: list[str] = []
+
+    async def misled(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(200, text=address)
+
+    before = world.poller()
+    misled_poller = AcadrePoller(
+        httpx.AsyncClient(transport=httpx.MockTransport(misled), base_url="https://acadre.example"),
+        before.soap,
+        before.asker,
+        before.access,
+    )
+
+    async def poll() -> None:
+        async for _ in misled_poller.changes({}):
+            pass
+
+    with pytest.raises(AcadreError):
+        asyncio.run(poll())
+    assert asked == ["acadre.example"]
+
+
+@pytest.mark.parametrize("shape", ["pws", "pwi"])
+def test_a_wrong_user_ends_the_round_and_the_password_is_not_told(tmp_path: Path, shape: str) -> None:
+    world = AcadreWorld(tmp_path, shape=shape, user="TEST\\nobody")
+
+    with pytest.raises(AcadreError, match=r"^no login, status 401$") as caught:
+        world.poll()
+
+    assert "s3cret" not in repr(caught.value)
+    assert "s3cret" not in repr(world.poller())
+
+
+def test_a_list_of_something_else_ends_the_round_and_quotes_nothing(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put(1, 1, "010145-5001")
+
+    async def other(request: httpx.Request) -> httpx.Response:
+        if "GetLoginUrl" in str(request.url):
+            return httpx.Response(200, text="https://acadre.example/in")
+        cookie = {"Set-Cookie": ".acadre_st=1; Path=/"}
+        return httpx.Response(200, content=json.dumps([{"Title": "010145-5001"}]), headers=cookie)
+
+    before = world.poller()
+    misled_poller = AcadrePoller(
+        httpx.AsyncClient(transport=httpx.MockTransport(other), base_url="https://acadre.example"),
+        before.soap,
+        before.asker,
+        before.access,
+    )
+
+    async def poll() -> None:
+        async for _ in misled_poller.changes({}):
+            pass
+
+    with pytest.raises(AcadreError) as caught:
+        asyncio.run(poll())
+    assert "010145" not in repr(caught.value)
+
+
+def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
+    vendor = {"url": "https://acadre.example", "user": "svc", "password": "s3cret", "shape": "pwi"}
+    config = {
+        "broker": {"url": "https://broker.example", "token": "t"},
+        "cursor": str(tmp_path / "c"),
+        "vendor": vendor,
+    }
+
+    async def stopped_at_once() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await serve("acadre", poller, config, stop)
+
+    asyncio.run(stopped_at_once())
+    assert not (tmp_path / "c").exists()

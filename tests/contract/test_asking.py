@@ -1,0 +1,163 @@
+"""A server that is down is left alone for a while, a clock that is wrong is told of, a strange field is counted."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from broker.intake.connector import load
+from connectors.esdh.sbsys.payloads import Sag, SlettetSag
+from connectors.payload import unknown_fields
+from connectors.retry import Asker, Unanswered
+from connectors.runner import Broker, Cursor, CursorFile, Page, poll_once, run
+from tests.contract.polling import Clock, Inbox
+
+Send = Callable[[], Awaitable[httpx.Response]]
+
+
+class Server:
+    """Answers as told, and counts."""
+
+    def __init__(self, *statuses: int, **headers: str) -> None:
+        self.statuses = list(statuses)
+        self.headers = headers
+        self.asked = 0
+
+    async def __call__(self) -> httpx.Response:
+        self.asked += 1
+        status = self.statuses.pop(0) if self.statuses else 200
+        return httpx.Response(status, headers=self.headers)
+
+
+def ask(asker: Asker, send: Send) -> int:
+    return asyncio.run(_ask(asker, send)).status_code
+
+
+async def _ask(asker: Asker, send: Send) -> httpx.Response:
+    return await asker.ask(send)
+
+
+def refused(asker: Asker, send: Send) -> str:
+    with pytest.raises(Unanswered) as caught:
+        ask(asker, send)
+    return str(caught.value)
+
+
+def test_after_many_failures_in_a_row_nothing_is_sent_until_the_rest_is_over() -> None:
+    clock, server = Clock(), Server(*[500] * 6)
+    asker = Asker(clock.patience(attempts=3, breaks_after=6, rests=100.0))
+
+    assert [refused(asker, server), refused(asker, server)] == ["status 500"] * 2
+    assert refused(asker, server) == "left alone"
+    assert server.asked == 6
+    clock.time += 100.0
+    assert ask(asker, server) == 200
+
+
+def test_after_the_rest_one_request_finds_out_and_its_failure_opens_it_again() -> None:
+    clock, server = Clock(), Server(*[500] * 5)
+    asker = Asker(clock.patience(attempts=8, breaks_after=4, rests=100.0))
+
+    assert refused(asker, server) == "status 500"
+    assert server.asked == 4
+    clock.time += 100.0
+    assert refused(asker, server) == "status 500"
+    assert server.asked == 5
+    clock.time += 100.0
+    assert [ask(asker, server), ask(asker, server)] == [200, 200]
+
+
+def test_failures_that_are_not_in_a_row_open_nothing_and_busy_is_no_failure() -> None:
+    clock = Clock()
+    asker = Asker(clock.patience(attempts=4, breaks_after=3))
+
+    for _ in range(5):
+        assert ask(asker, Server(500, 500)) == 200
+    assert refused(asker, Server(*[429] * 4)) == "status 429"
+    assert ask(asker, Server()) == 200
+
+
+@pytest.mark.parametrize(
+    ("date", "skew"),
+    [("Mon, 18 Mar 2024 09:05:00 GMT", 300.0), ("Mon, 18 Mar 2024 08:00:00 GMT", -3600.0), ("soon", 0.0)],
+)
+def test_a_servers_clock_is_held_against_ours(date: str, skew: float, caplog: pytest.LogCaptureFixture) -> None:
+    asker = Asker(Clock().patience())
+    with caplog.at_level(logging.WARNING):
+        ask(asker, Server(date=date))
+        ask(asker, Server(date=date))
+
+    assert asker.skew == skew
+    assert [record.getMessage() for record in caplog.records] == ([f"clock skew seconds={skew:.0f}"] if skew else [])
+
+
+def test_a_server_that_does_not_answer_ends_the_round_and_not_the_loop(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+
+    class Failing:
+        rounds = 0
+
+        async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - fails only
+            self.rounds += 1
+            if self.rounds == 3:
+                stop.set()
+                yield Page(b"[]", 0, {"at": 3})
+            raise Unanswered("status 503")
+
+    poller, clock = Failing(), Clock()
+    client = httpx.AsyncClient(transport=httpx.MockTransport(Inbox()), base_url="https://broker.example")
+    broker = Broker(client, Asker(clock.patience()), "sbsys", "t")
+    asyncio.run(run(poller, broker, CursorFile(tmp_path / "c"), stop, every=0.001))
+
+    assert poller.rounds == 3
+    assert json.loads((tmp_path / "c").read_text()) == {"at": 3}
+
+
+CASE: dict[str, Any] = {
+    "SagIdentity": "x",
+    "NytFelt": {"inde": 1},
+    "PrimaryPart": {"PartType": "Person", "Cprnummer": "0101455001", "Adresse": "Vej 1"},
+    "Personer": [{"MorCPR": "0101455001"}, {"MorCPR": None, "Navn": "N"}],
+    "0101455001": 1,
+    "tekst i feltets sted": 1,
+}
+
+
+def test_fields_that_no_model_names_are_counted_by_name_and_never_by_value() -> None:
+    found = unknown_fields([CASE, CASE], Sag, SlettetSag)
+
+    assert found == {"NytFelt": 2, "PrimaryPart.Adresse": 2, "Personer.MorCPR": 4, "(other)": 4}
+
+
+@pytest.mark.parametrize("name", ["sbsys", "nexus", "sensum", "klgateway", "cura"])
+def test_every_connector_here_says_what_it_leaves_out(name: str) -> None:
+    connector = load(name)
+    assert connector is not None
+    assert connector.unknown is not None
+
+    values: list[object] = [None, [], {"x": [1]}, 7, "x"]
+    for value in values:
+        connector.unknown(value)
+
+
+def test_a_round_ends_with_the_count_of_what_was_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    connector = load("sbsys")
+    assert connector is not None
+
+    class One:
+        async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - always the same
+            yield Page(json.dumps([CASE]).encode(), 1, {"at": 1})
+            yield Page(json.dumps([CASE]).encode(), 1, {"at": 2})
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(Inbox()), base_url="https://broker.example")
+    broker = Broker(client, Asker(Clock().patience()), "sbsys", "t")
+    with caplog.at_level(logging.INFO):
+        asyncio.run(poll_once(One(), broker, CursorFile(tmp_path / "c"), connector.unknown_in))
+
+    assert caplog.records[-1].getMessage().startswith('fields left out {"Personer.MorCPR": 4, ')
+    assert "0101455001" not in caplog.text

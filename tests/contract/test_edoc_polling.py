@@ -1,0 +1,207 @@
+"""From a simulated eDoc to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from broker.domain.outcome import Rejected
+from connectors.esdh.edoc import CONNECTOR
+from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
+from connectors.esdh.edoc.simulator import USER, Simulator
+from connectors.ntlm import Ntlm
+from connectors.retry import Asker, Unanswered
+from connectors.runner import CursorFile, poll_once
+from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
+
+START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
+
+DATE = {"Date": "Mon, 18 Mar 2024 09:00:00 GMT"}
+NOW = datetime(2024, 12, 1, 12, tzinfo=UTC)
+
+
+def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
+    changed = (START + timedelta(minutes=minutes)).isoformat()
+    return {
+        "CaseFileIdentifier": str(200_000 + number),
+        "TitleText": f"Sag {number}",
+        "TimeStamp": changed,
+        "CreationDate": changed,
+    }
+
+
+@dataclass
+class World:
+    """A poller on a simulator, a broker's door, a cursor on disk."""
+
+    path: Path
+    cases: list[dict[str, Any]]
+    page: int = 10
+    largest: int = 1_000_000
+    user: str = USER
+    passed_over: frozenset[str] = frozenset()
+    inbox: Inbox = field(default_factory=Inbox)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.simulator = Simulator(self.cases, largest=self.largest, now=lambda: NOW)
+        self.connection = Faulty(httpx.ASGITransport(self.simulator.app))
+
+    def poll(self, cursors: CursorFile | None = None) -> int:
+        client = httpx.AsyncClient(
+            transport=self.connection, base_url="https://edoc.example", auth=Ntlm(self.user, "secret")
+        )
+        access = Access("/edocdotnetapi/edoc.asmx", "www.example/abc", self.page, passed_over=self.passed_over)
+        poller = EdocPoller(client, Asker(self.clock.patience()), access)
+        door = broker(self.inbox, self.clock, "edoc")
+        return asyncio.run(poll_once(poller, door, cursors or CursorFile(self.path / "cursor.json")))
+
+    @property
+    def delivered(self) -> list[str]:
+        found: list[Any] = []
+        for body in self.inbox.bodies:
+            cases = CONNECTOR.split(body)
+            assert not isinstance(cases, Rejected)
+            found += cases
+        return [one["TitleText"] for one in found]
+
+
+@pytest.mark.parametrize("largest", [1_000_000, 12])
+def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, largest: int) -> None:
+    world = World(tmp_path, [case(number, number * 20) for number in range(35)], largest=largest)
+
+    assert world.poll() == 35
+    assert world.poll() == 0
+    # Neither a new case nor a new document: the operation named after those does not tell of it.
+    world.simulator.cases[3] = {**case(3, 10_000), "CreationDate": case(3)["CreationDate"], "TitleText": "Ændret"}
+    assert world.poll() == 1
+    assert world.delivered[-1] == "Ændret"
+
+
+def test_cases_come_in_the_order_of_their_changes(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number, -number) for number in range(25)])
+    world.poll()
+
+    assert world.delivered == [f"Sag {number}" for number in reversed(range(25))]
+
+
+def test_a_change_in_the_second_of_the_two_equal_hours_is_not_taken_for_an_old_one(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(1), "TimeStamp": "2024-10-27T02:59:00"}])
+    world.poll()
+
+    world.simulator.cases.append({**case(2), "TimeStamp": "2024-10-27T02:05:00"})
+
+    assert world.poll() == 1
+
+
+def test_a_time_that_lies_ahead_hides_nothing_that_changes_until_then(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(1), "TimeStamp": "2099-01-01T00:00:00"}])
+    assert world.poll() == 1
+
+    world.simulator.cases.append({**case(2), "TimeStamp": "2024-12-01T12:30:00"})
+
+    assert world.poll() == 1
+    assert world.poll() == 0
+
+
+def test_a_time_that_is_none_is_handed_on_once_and_holds_nobody_up(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(1), "TimeStamp": "i går"}, case(2)])
+
+    assert world.poll() == 2
+    assert world.poll() == 0
+
+
+def test_an_error_inside_an_answer_of_status_200_ends_the_round_and_its_text_is_not_told(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1), case(2)])
+    world.simulator.errors["200002"] = "1001"
+
+    with pytest.raises(EdocSaysError, match=r"^SearchCaseFile says error 1001$"):
+        world.poll()
+
+    world.simulator.errors.clear()
+    assert world.poll() == 2
+
+
+def test_a_case_that_is_not_for_us_holds_nobody_up_once_somebody_has_said_so(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1), case(2)], passed_over=frozenset({"1001"}))
+    world.simulator.errors["200001"] = "1001"
+
+    assert world.poll() == 1
+    assert world.poll() == 0
+
+
+def test_a_code_that_is_none_is_not_repeated() -> None:
+    assert str(EdocSaysError("SearchCaseFile", "010145-5001")) == "SearchCaseFile says error unknown"
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for_and_failures_of_the_line_are_tried_again(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number) for number in range(9)])
+    world.simulator.busy = 2
+    world.connection.faults = [None, httpx.Response(500), None]
+
+    assert world.poll() == 9
+    assert world.clock.waits.count(7.0) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
+        httpx.Response(200, content=b"<Envelope/>"),
+        httpx.Response(404),
+    ],
+)
+def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Path, answer: httpx.Response) -> None:
+    world = World(tmp_path, [case(1)])
+    world.connection.faults = [answer]
+
+    with pytest.raises(EdocError):
+        world.poll()
+
+    assert world.poll() == 1
+
+
+def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1)])
+    found = "&lt;Root&gt;&lt;CaseFileSearchResult/&gt;&lt;/Root&gt;"
+    operation = "SearchNewCaseFilesAndCaseFilesWithNewDocuments"
+    answer = f"<Envelope><{operation}Result>{found}</{operation}Result></Envelope>"
+    world.connection.faults = [httpx.Response(200, headers=DATE, content=answer.encode())]
+
+    with pytest.raises(EdocError, match=r"no TimeStamp"):
+        world.poll()
+
+
+def test_a_stranger_is_not_let_in(tmp_path: Path) -> None:
+    with pytest.raises(EdocError, match=r"answered 401$"):
+        World(tmp_path, [case(1)], user="somebody").poll()
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(30)])
+    cursors = KilledAt(tmp_path / "cursor.json", page)
+
+    with pytest.raises(KeyboardInterrupt):
+        world.poll(cursors)
+    world.poll()
+
+    assert len(set(world.delivered)) == 30
+    assert world.inbox.bodies[page - 1] == world.inbox.bodies[page]
+    assert world.poll() == 0
+
+
+def test_a_broker_out_of_reach_loses_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1)])
+    world.inbox.answers = [httpx.Response(503)] * 3
+
+    with pytest.raises(Unanswered):
+        world.poll()
+
+    assert world.poll() == 1
