@@ -14,7 +14,7 @@ from broker.store.database import query
 from broker.store.document import load
 
 Connection = psycopg.Connection[Any]
-SHARDS = 8
+SHARDS = 4
 START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 
 
