@@ -89,19 +89,19 @@ class Shard:
         self._producer = Producer(confluent_options(settings) | PRODUCER | {"transactional.id": f"{NAME}-{shard}"})
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until told to stop, or until something ends it: the lock's session, Kafka, a fence."""
-        try:
-            self._producer.init_transactions(ANSWER_S)
-            while not stop.is_set():
-                began = time.monotonic()
-                self._producer.poll(0)  # what the library has to log
-                full = self._rejections() if self._shard == REJECTION_SHARD else self._entries()
-                # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
-                if not full:
-                    stop.wait(began + GATHER_S - time.monotonic())
-        finally:
-            self._producer.purge()
-            self._producer.close()
+        """Publish until told to stop, or until something ends it: the lock's session, Kafka, a fence.
+
+        The producer is not closed but dropped: closing means to abort, and raises on one that is fenced. What was open
+        is aborted by Kafka when the shard is next begun.
+        """
+        self._producer.init_transactions(ANSWER_S)
+        while not stop.is_set():
+            began = time.monotonic()
+            self._producer.poll(0)  # what the library has to log
+            full = self._rejections() if self._shard == REJECTION_SHARD else self._entries()
+            # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
+            if not full:
+                stop.wait(began + GATHER_S - time.monotonic())
 
     def _entries(self) -> bool:
         claim = outbox.claim(self._connection, self._shard, self._after, CLAIM, self._facts)
