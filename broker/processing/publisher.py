@@ -5,16 +5,17 @@ a publisher that was stopped and continued. Rows leave the set only after Kafka 
 """
 
 import asyncio
+import logging
 import signal
-from collections.abc import Callable
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import psycopg
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from confluent_kafka import KafkaException, Producer
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import entry_of
@@ -27,21 +28,34 @@ from broker.scrape import serve
 from broker.settings import Settings
 from broker.store import outbox
 from broker.store.database import connect
-from broker.stream.clients import aiokafka_options
+from broker.stream.clients import confluent_options
 from broker.stream.framing import encode
 from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 
-CLAIM: Final = 500
+CLAIM: Final = 1000
 # Each may carry a megabyte.
 CLAIM_REJECTIONS: Final = 50
-IDLE_S: Final = 0.04
-LONGEST_IDLE_S: Final = 0.2
+GATHER_S: Final = 0.05
 RETRY_S: Final = 2.0
-# A stopped publisher's session must end, or its lock would bar the shard for ever.
-LOCK_IDLE: Final = "SET idle_session_timeout = '6s'"
+ANSWER_S: Final = 15.0
+NAME: Final = "sagsbro-publisher"
+PRODUCER: Final = {
+    # A key stays in the partition that every other client finds for it.
+    "partitioner": "murmur2_random",
+    "transaction.timeout.ms": 30_000,
+    "socket.timeout.ms": 15_000,
+    # A commit sends what is there, at once: nothing is sent before it in small pieces.
+    "linger.ms": 500,
+    "message.max.bytes": LARGEST_VALUE,
+    # Room for a whole claim of the largest: `produce` never finds the queue full.
+    "queue.buffering.max.kbytes": CLAIM * LARGEST_VALUE // 1024,
+    "logger": logging.getLogger("librdkafka"),
+}
+# A stopped publisher's session must end, or its lock would bar the shard for ever. A mark that comes back after a crash
+# of the database is published once more: what is taken out of the set need not wait for the disk.
+SESSION: Final = "SET idle_session_timeout = '6s'; SET synchronous_commit = off"
 LOCK_CLASS: Final = 7_346_001
 REJECTION_SHARD: Final = outbox.SHARDS
-Result = TypeVar("Result")
 Message = tuple[str, bytes, bytes | None]
 
 
@@ -65,61 +79,55 @@ def bounded(schema: str, value: dict[str, Any], bulk: str) -> bytes:
 
 
 class Shard:
-    """One shard while its lock is held. Blocking database calls run in threads."""
+    """One shard while its lock is held. Everything blocks: each shard has a thread of its own."""
 
     def __init__(self, settings: Settings, shard: int, connection: psycopg.Connection[Any]) -> None:
         self._shard = shard
         self._connection = connection
         self._facts = Facts(revision=-1)
         self._after = outbox.START
-        self._producer = AIOKafkaProducer(
-            **aiokafka_options(settings),
-            transactional_id=f"sagsbro-publisher-{shard}",
-            transaction_timeout_ms=30_000,
-            linger_ms=5,
-            max_batch_size=256 * 1024,
-            max_request_size=LARGEST_VALUE,
-            request_timeout_ms=15_000,
-        )
+        self._producer = Producer(confluent_options(settings) | PRODUCER | {"transactional.id": f"{NAME}-{shard}"})
 
-    async def run(self) -> None:
-        """Publish until something ends it: the lock's session, Kafka, a fence."""
-        await self._producer.start()
-        try:
-            idle = IDLE_S
-            while True:
-                published = await (self._rejections() if self._shard == REJECTION_SHARD else self._entries())
-                idle = IDLE_S if published else min(2 * idle, LONGEST_IDLE_S)
-                # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
-                if published < (CLAIM_REJECTIONS if self._shard == REJECTION_SHARD else CLAIM):
-                    await asyncio.sleep(idle)
-        finally:
-            await self._producer.stop()
+    def run(self, stop: threading.Event) -> None:
+        """Publish until told to stop, or until something ends it: the lock's session, Kafka, a fence.
 
-    async def _entries(self) -> int:
-        claim = await _in_thread(outbox.claim, self._connection, self._shard, self._after, CLAIM, self._facts)
+        The producer is not closed but dropped: closing means to abort, and raises on one that is fenced. What was open
+        is aborted by Kafka when the shard is next begun.
+        """
+        self._producer.init_transactions(ANSWER_S)
+        while not stop.is_set():
+            began = time.monotonic()
+            self._producer.poll(0)  # what the library has to log
+            full = self._rejections() if self._shard == REJECTION_SHARD else self._entries()
+            # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
+            if not full:
+                stop.wait(began + GATHER_S - time.monotonic())
+
+    def _entries(self) -> bool:
+        claim = outbox.claim(self._connection, self._shard, self._after, CLAIM, self._facts)
         self._facts = claim.facts
+        full = len(claim.entries) == CLAIM
         rest = [marked for marked in claim.entries if not marked.purge]
         # The next claim goes on behind this one, so that a shard under load starves no key.
-        self._after = rest[-1].key if len(claim.entries) == CLAIM and rest else outbox.START
-        if not claim.entries:
-            return 0
-        await self._send(messages(claim, datetime.now(UTC).date()))
-        await _in_thread(outbox.settle, self._connection, self._shard, claim.entries)
-        return len(claim.entries)
+        self._after = rest[-1].key if full and rest else outbox.START
+        if claim.entries:
+            self._send(messages(claim, datetime.now(UTC).date()))
+            outbox.settle(self._connection, self._shard, claim.entries)
+        return full
 
-    async def _rejections(self) -> int:
-        rejections = await _in_thread(outbox.claim_rejections, self._connection, CLAIM_REJECTIONS)
-        if not rejections:
-            return 0
-        await self._send([(REJECTIONS.name, r["rejection_id"].encode(), _encoded(r)) for r in rejections])
-        await _in_thread(outbox.settle_rejections, self._connection, [r["rejection_id"] for r in rejections])
-        return len(rejections)
+    def _rejections(self) -> bool:
+        rejections = outbox.claim_rejections(self._connection, CLAIM_REJECTIONS)
+        if rejections:
+            self._send([(REJECTIONS.name, r["rejection_id"].encode(), _encoded(r)) for r in rejections])
+            outbox.settle_rejections(self._connection, [r["rejection_id"] for r in rejections])
+        return len(rejections) == CLAIM_REJECTIONS
 
-    async def _send(self, batch: list[Message]) -> None:
-        async with self._producer.transaction():
-            for topic, key, value in batch:
-                await self._producer.send(topic, key=key, value=value)
+    def _send(self, batch: list[Message]) -> None:
+        """Returns when Kafka has committed all of it. Raises KafkaException when it has not, or nobody knows."""
+        self._producer.begin_transaction()
+        for topic, key, value in batch:
+            self._producer.produce(topic, value, key)
+        self._producer.commit_transaction(ANSWER_S)
 
 
 def _encoded(rejection: dict[str, Any]) -> bytes:
@@ -131,27 +139,25 @@ def _encoded(rejection: dict[str, Any]) -> bytes:
     return bounded("rejection", value, "payload")
 
 
-async def _in_thread(call: Callable[..., Result], *arguments: object) -> Result:
-    return await asyncio.get_running_loop().run_in_executor(None, partial(call, *arguments))
-
-
-async def keep(settings: Settings, shard: int) -> None:
+def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
     """Take the shard whenever it is free; after any trouble let it go and begin again."""
-    while True:
+    while not stop.is_set():
         try:
-            connection = await _in_thread(_locked, settings, shard)
+            connection = _locked(settings, shard)
             if connection is not None:
                 with connection:
                     tell("shard_taken", shard=shard)
-                    await Shard(settings, shard, connection).run()
-        except (psycopg.Error, KafkaError, ProducerFenced) as why:
+                    Shard(settings, shard, connection).run(stop)
+        except psycopg.Error as why:
             tell("shard_lost", shard=shard, error=type(why).__name__)
-        await asyncio.sleep(RETRY_S)
+        except KafkaException as why:
+            tell("shard_lost", shard=shard, error=why.args[0].name())
+        stop.wait(RETRY_S)
 
 
 def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
     connection = connect(settings.dsn, f"publisher-{shard}")
-    connection.execute(LOCK_IDLE)
+    connection.execute(SESSION)
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, shard]).fetchone()
     if row is not None and row[0]:
         return connection
@@ -162,14 +168,22 @@ def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
 def run(settings: Settings) -> None:
     """Publish until told to stop; an unexpected exception ends the process."""
     serve(settings, "publisher")
+    stop = threading.Event()
 
     async def main() -> None:
         tell("started")
-        shards = [keep(settings, shard) for shard in range(outbox.SHARDS + 1)]
-        work = asyncio.gather(*shards, keep_house(settings))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-        with suppress(asyncio.CancelledError):
-            await work
+        loop = asyncio.get_running_loop()
+        shards = range(outbox.SHARDS + 1)
+        with ThreadPoolExecutor(len(shards), "shard") as threads:
+            work = asyncio.gather(
+                *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards), keep_house(settings)
+            )
+            loop.add_signal_handler(signal.SIGTERM, work.cancel)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await work
+            finally:
+                stop.set()
 
     asyncio.run(main())
     tell("stopped")

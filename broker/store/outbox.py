@@ -1,6 +1,6 @@
 """What is to be published, claimed and settled; nothing is settled before Kafka has it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from broker.store.database import query
 from broker.store.document import load
 
 Connection = psycopg.Connection[Any]
-SHARDS = 8
+SHARDS = 4
 START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 
 
@@ -39,23 +39,24 @@ class Claim:
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
     """The next entries of a shard behind `after`; `known` spares reading facts that have not changed."""
-    if connection.execute("SELECT FROM dirty WHERE shard = %s LIMIT 1", [shard]).rowcount == 0:
-        return Claim((), known)
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        rows = connection.execute(query("claim_dirty"), {"shard": shard, "limit": limit, **after._asdict()}).fetchall()
-        if not rows:
-            return Claim((), known)
-        revision = connection.execute("SELECT revision FROM reference_revision").fetchone()
-        if revision is None or revision[0] != known.revision:
-            known = facts.load(connection)
+    which = {"shard": shard, "limit": limit, **after._asdict()}
+    rows = _marked(connection, which)
+    if rows and rows[0][0] != known.revision:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            rows, known = _marked(connection, which), facts.load(connection)
     return Claim(
         tuple(
-            Marked(EntryKey(*key), mark, lane == 0, current, load(document))
-            for *key, mark, lane, current, document in rows
+            Marked(EntryKey(*key), mark, lane == 0, revision, load(document))
+            for _, *key, mark, lane, revision, document in rows
         ),
         known,
     )
+
+
+def _marked(connection: Connection, which: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(query("claim_dirty"), which).fetchall()
 
 
 def settle(connection: Connection, shard: int, published: Sequence[Marked]) -> None:

@@ -36,7 +36,7 @@ CREATE TABLE dirty (
     case_id   uuid NOT NULL,
     revision  bigint NOT NULL,
     lane      smallint NOT NULL DEFAULT 1,
-    shard     smallint NOT NULL GENERATED ALWAYS AS (hashtext(case_id::text) & 7) STORED,
+    shard     smallint NOT NULL GENERATED ALWAYS AS (hashtext(case_id::text) & 3) STORED,
     since     timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (shard, authority, system, case_id)
 );

@@ -1,4 +1,5 @@
 -- Up to `limit` marked entries of one shard: the purge lane first, then in key order from where the last claim ended.
+-- One statement is one snapshot: `reference` is the revision of the reference data that go with these entries.
 WITH purge AS (
     SELECT authority, system, case_id, xmin AS mark FROM dirty
     WHERE shard = %(shard)s AND lane = 0
@@ -12,7 +13,13 @@ WITH purge AS (
 ), claimed AS (
     SELECT *, 0 AS lane FROM purge UNION ALL SELECT *, 1 AS lane FROM rest
 )
-SELECT c.authority, c.system, c.case_id::text, c.mark::text, c.lane, e.revision, e.document
+SELECT (SELECT revision FROM reference_revision) AS reference,
+    c.authority, c.system, c.case_id::text, c.mark::text, c.lane, e.revision, e.document
 FROM claimed c
-JOIN entry e ON e.authority = c.authority AND e.system = c.system AND e.case_id = c.case_id
+-- By the key, one at a time: however many are marked, the whole index is never read for one claim.
+CROSS JOIN LATERAL (
+    SELECT revision, document FROM entry
+    WHERE authority = c.authority AND system = c.system AND case_id = c.case_id
+    LIMIT 1
+) e
 ORDER BY c.lane, c.authority, c.system, c.case_id

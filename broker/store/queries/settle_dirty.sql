@@ -2,11 +2,14 @@
 -- A mark that somebody holds is being set again; it stays, and nobody waits.
 WITH published AS (
     SELECT d.ctid
-    FROM dirty d
-    JOIN unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[], %(marks)s::text[])
+    FROM unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[], %(marks)s::text[])
         AS p (authority, system, case_id, mark)
-        ON d.authority = p.authority AND d.system = p.system AND d.case_id = p.case_id
-    WHERE d.shard = %(shard)s AND d.xmin::text = p.mark
-    FOR UPDATE OF d SKIP LOCKED
+    -- By the key, one at a time: however many are marked, only these are looked at.
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM dirty
+        WHERE shard = %(shard)s AND authority = p.authority AND system = p.system AND case_id = p.case_id
+            AND xmin::text = p.mark
+        FOR UPDATE SKIP LOCKED
+    ) d
 )
-DELETE FROM dirty d USING published p WHERE d.ctid = p.ctid
+DELETE FROM dirty WHERE ctid = ANY (ARRAY(SELECT ctid FROM published))
