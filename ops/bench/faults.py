@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import KafkaException
 
 from broker.cli.setup import prepare
+from broker.domain.document import NOTHING_KNOWN
 from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import read_verdict
@@ -279,7 +280,7 @@ def _topic_equals_table(settings: Settings, connection: psycopg.Connection[Any])
     rows = connection.execute("SELECT authority, system, case_id::text, revision, document FROM entry")
     for *parts, revision, document in rows:
         key, state = EntryKey(*parts), load(document)
-        value = publication(entry_of(key, state), state, revision, "sapa", known, on)
+        value = publication(entry_of(key, state), state, revision, "sapa", known, on, NOTHING_KNOWN)
         if value is not None:
             expected[str(key)] = value
     topic = {key: decoder.decode(value) for key, value in folded(settings, OVERVIEWS["sapa"].name).items() if value}
