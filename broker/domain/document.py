@@ -123,7 +123,7 @@ def judge(event: DocumentEvent, facts: Facts, at: int) -> Kept | Rejected:
         return agreement
     for flaw in _flaws(event, at):
         return replace(flaw, covered=agreement.state is AgreementState.FULL)
-    if SENSITIVITY.get(event.get("sensitivity") or "", 0) > agreement.sensitivity:
+    if _level(event.get("sensitivity")) > agreement.sensitivity:
         return Rejected(Code.OUTSIDE_AGREEMENT, "/sensitivity", "above the agreement's ceiling", covered=False)
     found = [name for name in TITLES if has_cpr(_text(event, name) or "")]
     if found and agreement.refuse_title_cpr:
@@ -137,9 +137,14 @@ def said_by(event: DocumentEvent, stamp: Stamp) -> Document:
     """What a judged event says of its document; of one that is removed nothing more is kept."""
     if event["removed"]:
         return Document(stamp, removed=True)
-    level = SENSITIVITY.get(event.get("sensitivity") or "", 0)
-    texts = (_text(event, name) for name in (*TITLES, "type", "letter_date"))
-    return Document(stamp, False, level, *texts)  # noqa: FBT003 - it is not removed
+    return Document(
+        stamp,
+        level=_level(event.get("sensitivity")),
+        title=event.get("title"),
+        confidential_title=event.get("confidential_title"),
+        type=event.get("type"),
+        letter_date=event.get("letter_date"),
+    )
 
 
 def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> tuple[Plan, Documents]:
@@ -189,7 +194,7 @@ def shown_in(key: EntryKey, item: Item, known: Known) -> Document | None:
     """
     if item["kind"] != "DOCUMENT":
         return None
-    noted = Document(NEVER, level=SENSITIVITY.get(item.get("sensitivity") or "", 0), title=item["title"])
+    noted = Document(NEVER, level=_level(item.get("sensitivity")), title=item["title"])
     named = _reference(key, item)
     registered = None if named is None else known.get(named)
     if not registered:
@@ -240,6 +245,10 @@ def _content_flaws(event: DocumentEvent) -> Iterator[Rejected]:
         yield _violation("/letter_date", "a date as YYYY-MM-DD")
     if (sensitivity := event.get("sensitivity")) is not None and sensitivity not in SENSITIVITY:
         yield Rejected(Code.SENSITIVITY_UNKNOWN, "/sensitivity", "not one of the four levels")
+
+
+def _level(sensitivity: str | None) -> int:
+    return 0 if sensitivity is None else SENSITIVITY.get(sensitivity, 0)
 
 
 def _violation(pointer: str, detail: str) -> Rejected:

@@ -32,7 +32,7 @@ from broker.store.document import load
 from broker.stream.clients import aiokafka_options, confluent_options
 from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
-from broker.stream.topics import CASE_EVENTS, OVERVIEWS, REJECTIONS
+from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
 from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, digest, expected_lines, held_line
 from ops.embedded import instance
 from ops.embedded.instance import Instance
@@ -223,8 +223,8 @@ def settle(settings: Settings, patience_s: float = SETTLE_S) -> list[str]:
     left = "nothing answered"
     while time.monotonic() < deadline:
         try:
-            found = logs(client, CASE_EVENTS.name, partitions_of(client, CASE_EVENTS.name))
-            end = sum(log.end for log in found.values())
+            found = [logs(client, topic.name, partitions_of(client, topic.name)) for topic in READ_BY_WORKERS]
+            end = sum(log.end for listed in found for log in listed.values())
             with connect(settings.dsn, "faults") as connection:
                 row = connection.execute(
                     "SELECT (SELECT coalesce(sum(next_offset), 0) FROM position), (SELECT count(*) FROM dirty),"

@@ -47,7 +47,9 @@ def test_a_position_outside_the_log_another_cluster_and_a_topic_made_anew_are_re
     change(settings, "UPDATE position SET cluster_id = 'elsewhere' WHERE partition = 1")
     assert "from cluster elsewhere" in refusal()
     with connect(settings.dsn, "test") as connection:
-        connection.execute("UPDATE position SET cluster_id = (SELECT cluster_id FROM position WHERE partition = 0)")
+        connection.execute(
+            "UPDATE position SET cluster_id = (SELECT min(cluster_id) FROM position WHERE partition = 0)"
+        )
 
     _make_anew(AdminClient(confluent_options(settings)), settings)
     assert "made anew" in refusal()
