@@ -6,7 +6,7 @@ What is wrong with an event becomes its verdict; what is wrong with the world is
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -24,8 +24,8 @@ from broker.domain.case import CaseEvent, content_hash, stamp_of
 from broker.domain.document import Document, DocumentEvent, DocumentKey, Reference
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import read_verdict
+from broker.processing.arrivals import decode
 from broker.processing.documents import write_documents
-from broker.processing.projector import decode
 from broker.processing.publisher import messages
 from broker.security import Issuer
 from broker.settings import Settings
@@ -43,7 +43,7 @@ from tests.unit.worlds import reader_agreement
 
 Connection = psycopg.Connection[Any]
 PLACES = (Place("d", "id", 0), Place("d", "id", 1))
-READ = Decoder("document_event", lambda _: None).decode
+READ = Decoder("document_event", lambda _: None)
 HIGHEST = "VIP_SAGER"
 PUBLIC = "IKKE_FORTROLIGE_DATA"
 CITIZEN = "0101011234"
@@ -61,7 +61,9 @@ def sessions(database: str) -> Iterator[list[Connection]]:
 
 def put(connection: Connection, place: Place, arrived: list[DocumentEvent], offset: int = 0) -> list[str]:
     """Write one batch; returns the status of each event."""
-    records = [(offset + n, cases.RECEIVED_MS, encode("document_event", event)) for n, event in enumerate(arrived)]
+    records: list[tuple[int, int, bytes | None]] = [
+        (offset + n, cases.RECEIVED_MS, encode("document_event", event)) for n, event in enumerate(arrived)
+    ]
     with connection.transaction():
         made = write_documents(connection, decode(records, READ), cases.FACTS, place)
     return [read_verdict(byte)[0] for byte in made.verdicts]
