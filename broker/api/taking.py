@@ -18,10 +18,10 @@ from broker.api import bodies
 from broker.api.core import Core
 from broker.api.problems import Problem
 from broker.domain.case import key_of
+from broker.domain.document import Event
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
     Accepted,
-    Event,
     Judged,
     Offer,
     Sender,

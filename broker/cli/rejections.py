@@ -12,6 +12,7 @@ import orjson
 from broker.api.core import FactsCache
 from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
+from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 from broker.intake import connector
 from broker.intake.canonical import document_from_json
@@ -20,7 +21,6 @@ from broker.intake.forms import Item
 from broker.intake.producer import KafkaUnavailable, Producer
 from broker.intake.verdicts import (
     Accepted,
-    Event,
     Judged,
     Offer,
     Sender,

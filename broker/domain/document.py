@@ -44,6 +44,9 @@ class DocumentEvent(TypedDict):
     removed: bool
 
 
+Event = CaseEvent | DocumentEvent
+
+
 class DocumentKey(NamedTuple):
     """One document as one sender knows it: nobody else can touch it."""
 

@@ -14,7 +14,7 @@ from broker.domain import document
 from broker.domain.agreement import AgreementState, Facts
 from broker.domain.case import CaseEvent
 from broker.domain.classify import Classified, judge
-from broker.domain.document import DocumentEvent
+from broker.domain.document import DocumentEvent, Event
 from broker.domain.form import LONGEST_EVENT_ID
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Delimited, Rejected, Warned
@@ -26,7 +26,6 @@ from broker.stream.framing import encode
 from broker.stream.topics import DOCUMENT_EVENTS
 
 LARGEST_EVENT: Final = 1024 * 1024
-Event = CaseEvent | DocumentEvent
 
 
 @dataclass(frozen=True, slots=True)
