@@ -1,15 +1,16 @@
 """What is to be published, claimed and settled; nothing is settled before Kafka has it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from broker.domain.agreement import Facts
 from broker.domain.case import State
+from broker.domain.document import Known
 from broker.domain.identity import EntryKey
-from broker.store import facts
+from broker.store import documents, facts
 from broker.store.database import query
 from broker.store.document import load
 
@@ -31,10 +32,11 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Entries and the facts of the same snapshot."""
+    """Entries and the facts of the same snapshot, and what was known of their documents after it."""
 
     entries: tuple[Marked, ...]
     facts: Facts
+    documents: Known = field(default_factory=dict)
 
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
@@ -45,13 +47,11 @@ def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows, known = _marked(connection, which), facts.load(connection)
-    return Claim(
-        tuple(
-            Marked(EntryKey(*key), mark, lane == 0, revision, load(document))
-            for _, *key, mark, lane, revision, document in rows
-        ),
-        known,
+    entries = tuple(
+        Marked(EntryKey(*key), mark, lane == 0, revision, load(document))
+        for _, *key, mark, lane, revision, document in rows
     )
+    return Claim(entries, known, documents.claimed(connection, ((marked.key, marked.state) for marked in entries)))
 
 
 def _marked(connection: Connection, which: Mapping[str, object]) -> list[tuple[Any, ...]]:
