@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from broker.domain.agreement import AgreementState, Authority, Facts, SenderAgreement
 from broker.domain.kle import Edition, KleBook, Patterns
@@ -60,7 +60,8 @@ def _judged(offers: list[Offer], source: Source, at: int) -> list[Judged]:
     agreement = SenderAgreement(
         source.authority, source.system, 1, AgreementState.FULL, Patterns.of(["N*"]), 4, _LONG_AGO
     )
-    named = [one.event.get("classification") or {} for one in offers if not isinstance(one.event, Rejected)]
+    events = [cast("Mapping[str, Any]", one.event) for one in offers if not isinstance(one.event, Rejected)]
+    named = [event.get("classification") or {} for event in events]
     titles = {number: "" for one in named if isinstance(number := one.get("kle"), str)}
     facts = Facts(
         senders={(source.authority, source.system): agreement},
