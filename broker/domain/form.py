@@ -77,7 +77,8 @@ def _identity_flaw(event: CaseEvent) -> Rejected | None:
     event_id = event["event_id"]
     if not 0 < len(event_id) <= LONGEST_EVENT_ID or NUL in event_id:
         return _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
-    if has_cpr(event_id):
+    # A UUID has no room for one: no six digits stand alone in it.
+    if not is_uuid(event_id) and has_cpr(event_id):
         return _violation("/event_id", "a civil registration number stands in the identifier")
     if not is_cvr(event["authority"]):
         return _violation("/authority", "a CVR number has 8 digits")

@@ -104,12 +104,13 @@ class KleBook:
             if local is None:
                 return Rejected(Code.MANDATORY_MISSING, "/classification", "neither a KLE number nor a local code")
             return Rejected(Code.UNMAPPED_LOCAL_CODE, "/classification/local_code", "no rule maps this local code")
-        if _NUMBER.fullmatch(number) is None:
+        edition = self.in_force(on)
+        known = edition is not None and number in edition.titles
+        if not known and _NUMBER.fullmatch(number) is None:
             return Rejected(Code.KLE_MALFORMED, "/classification/kle", "not of the form NN.NN.NN")
         if facet is not None and _FACET.fullmatch(facet) is None:
             return Rejected(Code.FACET_UNKNOWN, "/classification/facet", "not of the form G01")
-        edition = self.in_force(on)
-        if edition is not None and number in edition.titles:
+        if known and edition is not None:
             return Mapped(number, facet, edition.published)
         if edition is not None and self._was_known(number, edition.published):
             return Rejected(

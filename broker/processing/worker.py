@@ -19,6 +19,7 @@ from broker.processing.projector import Projector
 from broker.processing.watchdog import watch
 from broker.scrape import serve
 from broker.settings import Settings
+from broker.stream import avro
 from broker.stream.clients import aiokafka_options
 from broker.stream.topics import CASE_EVENTS
 
@@ -104,7 +105,7 @@ def run(settings: Settings) -> None:
     async def main() -> None:
         app = build(settings)
         watch(settings, CASE_EVENTS.name, app.owned, lambda: app.keeper.waiting)
-        tell("started")
+        tell("started", compiled=avro.COMPILED)
         worker = app.Worker(
             loglevel="ERROR",
             override_logging=False,

@@ -4,57 +4,18 @@ The steps, in order: position moved on (or lost); cases copied in and merged; th
 under their row locks by the pure `merge`; rejections; freshness; outcomes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.adapt import Dumper
-from psycopg.postgres import types as TYPES  # noqa: N812 - the library's registry
-from psycopg.pq import Format
 
 from broker.domain.batch import Place, Plan, Said
 from broker.domain.identity import EntryKey
 from broker.store.database import query
 from broker.store.document import load
-from broker.store.rows import fresh, moment, row, settle, settle_fresh
-
-COLUMNS = [
-    "ordinal",
-    "authority",
-    "system",
-    "case_id",
-    "newest",
-    "shape",
-    "complete",
-    "kle",
-    "sensitivity",
-    "primary_party",
-    "parties",
-    "principals",
-    "user_key",
-    "created_at",
-    "received_at",
-    "document",
-]
-_TYPES = [
-    "int4",
-    "text",
-    "text",
-    "uuid",
-    "bytea",
-    "int2",
-    "bool",
-    "text",
-    "int2",
-    "text",
-    "text[]",
-    "text[]",
-    "text",
-    "int8",
-    "timestamptz",
-    "bytea",
-]
+from broker.store.rows import COLUMNS, HEAD, TAIL, Row, fresh, row, settle, settle_fresh
 
 Connection = psycopg.Connection[Any]
 Case = tuple[int, EntryKey, list[Said]]
@@ -73,22 +34,9 @@ class Advance:
     next_offset: int
 
 
-class _Uuid:
-    """Stands for a UUID that is its sixteen bytes."""
-
-
-class _UuidBytes(Dumper):
-    format = Format.BINARY
-    oid = TYPES["uuid"].oid
-
-    def dump(self, obj: bytes) -> bytes:
-        return obj
-
-
 def prepare(connection: Connection) -> None:
     """Once for each session."""
     connection.execute(query("batch_tables"))
-    connection.adapters.register_dumper(_Uuid, _UuidBytes)
 
 
 def advance(connection: Connection, step: Advance) -> None:
@@ -146,12 +94,10 @@ def _merge_locked(connection: Connection, plan: Plan, cases: list[Case]) -> None
         connection.execute(query("replace_entries"))
 
 
-def _copy(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+def _copy(connection: Connection, table: str, rows: list[Row]) -> None:
     statement = f"COPY {table} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        copy.set_types(_TYPES)
-        for each in rows:
-            copy.write_row(each)
+        copy.write(b"".join([HEAD, *rows, TAIL]))
 
 
 def _put_rest(connection: Connection, plan: Plan, place: Place) -> None:
@@ -181,5 +127,9 @@ def _freshness(
         "authorities": [authority for authority, _ in senders],
         "systems": [system for _, system in senders],
         "registered": [newest[sender][0] for sender in senders],
-        "received": [moment(newest[sender][1] * 1000) for sender in senders],
+        "received": [_moment(newest[sender][1] * 1000) for sender in senders],
     }
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)

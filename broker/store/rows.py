@@ -4,8 +4,8 @@ shape: bits 0-8 the groups that are there, 512 several registrations, 1024 items
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from struct import Struct
+from typing import Final
 
 from broker.domain.batch import Plan, Said
 from broker.domain.case import EMPTY, State, merge_all, outcome_of
@@ -19,8 +19,41 @@ LAYERED: Final = 1024
 _INDEXED: Final = VERDICT_BYTE["indexed"]
 _INCOMPLETE: Final = VERDICT_BYTE["indexed:incomplete"]
 
-Row = tuple[Any, ...]
-"""In the order of `batch.COLUMNS`."""
+COLUMNS: Final = (
+    "ordinal",
+    "authority",
+    "system",
+    "case_id",
+    "newest",
+    "shape",
+    "complete",
+    "kle",
+    "sensitivity",
+    "primary_party",
+    "parties",
+    "principals",
+    "user_key",
+    "created_at",
+    "received_at",
+    "document",
+)
+# PostgreSQL's binary form of COPY: every value behind its length, -1 for NULL.
+HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TAIL: Final = b"\xff\xff"
+_NULL: Final = b"\xff\xff\xff\xff"
+_UUID: Final = b"\0\0\0\x10"
+_INT: Final = Struct(">i")
+_ORDINAL: Final = Struct(">hii")
+_SHAPE: Final = Struct(">ihi?")
+_SMALLINT: Final = Struct(">ih")
+_BIGINT: Final = Struct(">iq")
+_ARRAY: Final = Struct(">iiIii")
+_TEXT_OID: Final = 25
+_EPOCH: Final = 946_684_800_000_000
+"""Microseconds from 1970 to 2000, where PostgreSQL's time begins."""
+
+Row = bytes
+"""One row in the binary form of COPY, in the order of COLUMNS."""
 
 
 def fresh(cases: Sequence[tuple[EntryKey, list[Said]]]) -> tuple[list[Row], list[int]]:
@@ -81,26 +114,38 @@ def row(ordinal: int, key: EntryKey, state: State, original: bytes | None = None
     parties = entry.parties
     primary = parties[0][1] if parties and parties[0][0] == PRIMARY else None
     others = [f"{role}|{reference}" for role, reference in (parties if primary is None else parties[1:])]
-    return (
-        ordinal,
-        key.authority,
-        key.system,
-        bytes.fromhex(key.case_id.replace("-", "")),
-        stamp,
-        shape,
-        entry.complete,
-        entry.kle,
-        entry.sensitivity,
-        primary,
-        others or None,
-        None if entry.principals is None else sorted(entry.principals),
-        entry.user_key,
-        entry.created_at,
-        moment(source["received_at"]),
-        dump(state, original),
+    return b"".join(
+        [
+            _ORDINAL.pack(len(COLUMNS), 4, ordinal),
+            _text(key.authority),
+            _text(key.system),
+            _UUID,
+            bytes.fromhex(key.case_id.replace("-", "")),
+            _bytes(stamp),
+            _SHAPE.pack(2, shape, 1, entry.complete),
+            _text(entry.kle),
+            _SMALLINT.pack(2, entry.sensitivity),
+            _text(primary),
+            _texts(others or None),
+            _texts(None if entry.principals is None else sorted(entry.principals)),
+            _text(entry.user_key),
+            _NULL if entry.created_at is None else _BIGINT.pack(8, entry.created_at),
+            _BIGINT.pack(8, source["received_at"] - _EPOCH),
+            _bytes(dump(state, original)),
+        ]
     )
 
 
-def moment(micros: int) -> datetime:
-    """Microseconds since 1970, UTC."""
-    return datetime.fromtimestamp(micros / 1_000_000, UTC)
+def _text(value: str | None) -> bytes:
+    return _NULL if value is None else _bytes(value.encode())
+
+
+def _bytes(value: bytes) -> bytes:
+    return _INT.pack(len(value)) + value
+
+
+def _texts(values: list[str] | None) -> bytes:
+    if values is None:
+        return _NULL
+    array = _ARRAY.pack(1, 0, _TEXT_OID, len(values), 1) + b"".join([_text(value) for value in values])
+    return _bytes(array)
