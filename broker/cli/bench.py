@@ -153,11 +153,11 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
 
 
 @bench.command()
-@click.option("--seconds", default=1.0, show_default=True, help="How long for each connector.")
+@click.option("--seconds", default=1.0, show_default=True, help="Of processor time, for each connector.")
 @click.option("--connector", "only", multiple=True, help="Only this one; repeatable. [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def translate(seconds: float, only: tuple[str, ...], *, as_json: bool) -> None:
-    """Split and translate each connector's golden payloads: cases a second, microseconds a case, on one core."""
+    """Split and translate each connector's golden payloads: cases a second, by processor time."""
     from broker.intake.connector import names  # noqa: PLC0415 - only this command needs it
     from ops.bench.translate import run  # noqa: PLC0415 - only this command needs it
 

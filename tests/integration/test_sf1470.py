@@ -22,8 +22,10 @@ from lxml import etree
 from zeep.transports import Transport
 
 from broker.cli.setup import prepare
+from broker.domain.case import State
 from broker.security import Issuer
 from broker.settings import Settings
+from broker.store import document as documents
 from broker.store.database import connect
 from connectors.standards.sf1470 import mapping, schema
 from connectors.standards.sf1470.names import HEADER, NAMESPACES, SOAP
@@ -70,6 +72,10 @@ class Whole:
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with connect(self.settings.dsn, "test") as connection:
             return connection.execute(statement.encode(), values).fetchall()
+
+    def state(self, case_id: str) -> State:
+        ((kept,),) = self.rows("SELECT document FROM entry WHERE case_id = %s::uuid", case_id)
+        return documents.load(bytes(kept))
 
     def settled(self) -> None:
         assert settle(self.settings, 60) == []
@@ -384,12 +390,9 @@ def test_a_stock_client_imports_a_case_with_documents_changes_it_removes_it_and_
     assert shown.AttributListe.Egenskaber[0].Titel == "Ny titel"
     assert shown.AttributListe.LokalUdvidelseListe._value_1[0].Foelsomhed == "FOELSOMME_PERSONOPLYSNINGER"
     assert [one.ReferenceID.UUIDIdentifikator for one in shown.RelationListe.Journalpost] == [first]
-    ((created, status),) = whole.rows(
-        "SELECT document #>> '{groups,properties,1,created_at}', document #>> '{groups,properties,1,local_status}'"
-        " FROM entry WHERE case_id = %s::uuid",
-        case_id,
-    )
-    assert (int(created), status) == (int(BEGAN.timestamp()) * 1_000_000, "Lukket")
+    _, properties = whole.state(case_id).groups["properties"]
+    assert properties["created_at"] == int(BEGAN.timestamp()) * 1_000_000
+    assert properties["local_status"] == "Lukket"
 
     removed = vendor.call("fjern", SagUuid=[unik(case_id)], FjernOgsaaYdelse=False)
     assert codes(removed) == [(20, "Sag", case_id)]
@@ -484,8 +487,7 @@ def test_a_relation_is_disposed_of(whole: Whole, valid: etree.XMLSchema) -> None
         assert int(answer.StandardRetur.StatusKode) == 20
         assert_valid(valid, vendor.transport.replies[-1])
     whole.settled()
-    ((items,),) = whole.rows("SELECT document->'items' FROM entry WHERE case_id = %s::uuid", case_id)
-    assert [(item[0], item[3]) for item in items] == [("journal", None)]
+    assert [(group, said) for (group, _), (_, said) in whole.state(case_id).items.items()] == [("journal", None)]
 
 
 def test_what_a_search_cannot_answer_in_full_is_refused_by_name_and_every_read_is_logged(
