@@ -56,7 +56,8 @@ def test_the_database_alone_is_given_all_that_the_batch_writer_copies(agreed: st
     [
         "DELETE FROM entry WHERE user_key = (SELECT min(user_key) FROM entry)",
         (
-            "UPDATE entry SET document = replace(document::text, 'Igangsat', 'Afsluttet')::json"
+            "UPDATE entry SET document = decode(replace("
+            "encode(document, 'hex'), encode('Igangsat', 'hex'), encode('Afsluttt', 'hex')), 'hex')"
             " WHERE user_key = (SELECT min(user_key) FROM entry)"
         ),
     ],
