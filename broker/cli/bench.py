@@ -152,4 +152,18 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
             click.echo(f"{name}: {said}")
 
 
+@bench.command()
+@click.option("--entries", type=click.IntRange(1000), default=200_000, show_default=True, help="How many to derive.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def rederive(entries: int, *, as_json: bool) -> None:
+    """Derive an index anew when nothing has changed and when everything has; exit 3 when anything is wrong after it."""
+    from ops.bench.rederive import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-rederive-") as folder:
+        report = run(Path(folder) / "data", entries, _tell)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
+
+
 command = bench

@@ -4,7 +4,7 @@ The steps, in order: position moved on (or lost); cases copied in and merged; th
 under their row locks by the pure `merge`; rejections; freshness; outcomes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +61,7 @@ def write(connection: Connection, plan: Plan, place: Place) -> None:
     rows, only_if_held = fresh(cases)
     left: list[int] = []
     if rows:
-        _copy(connection, "incoming", rows)
+        copy_rows(connection, "incoming", rows)
         left = [ordinal for (ordinal,) in connection.execute(query("merge_entries"))]
         settle_fresh(plan, cases, {*left, *only_if_held})
     _merge_locked(connection, plan, [(ordinal, *cases[ordinal]) for ordinal in (*left, *only_if_held)])
@@ -90,11 +90,12 @@ def _merge_locked(connection: Connection, plan: Plan, cases: list[Case]) -> None
         if after != before:
             changed.append(row(ordinal, key, after))
     if changed:
-        _copy(connection, "revised", changed)
+        copy_rows(connection, "revised", changed)
         connection.execute(query("replace_entries"))
 
 
-def _copy(connection: Connection, table: str, rows: list[Row]) -> None:
+def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
+    """Put rows into a table of `batch_tables`."""
     statement = f"COPY {table} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         copy.write(b"".join([HEAD, *rows, TAIL]))

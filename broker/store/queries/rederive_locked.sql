@@ -1,0 +1,8 @@
+-- The same of these entries, locked in key order.
+SELECT e.authority, e.system, e.case_id::text, e.document, e.newest, e.shape & ~512, e.complete, e.kle, e.sensitivity,
+       e.primary_party, e.parties, e.principals, e.user_key, e.created_at, e.received_at
+FROM entry e
+JOIN unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[]) AS k (authority, system, case_id)
+    ON e.authority = k.authority AND e.system = k.system AND e.case_id = k.case_id
+ORDER BY e.authority, e.system, e.case_id
+FOR UPDATE OF e

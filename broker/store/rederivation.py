@@ -1,0 +1,161 @@
+"""Deriving the index anew beside live traffic: runs, their parts, and one chunk of a part.
+
+A chunk is one transaction, in these steps: reference data held as they are, as a worker holds them; the part's cursor
+locked; entries read and derived anew; those that differ locked in key order, derived again as they are now, written
+back and marked; the cursor moved on. So a run that was killed goes on where it was.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from broker.domain.agreement import Facts
+from broker.domain.identity import EntryKey
+from broker.domain.rederive import rederived
+from broker.store import batch, facts
+from broker.store.database import query
+from broker.store.document import load
+from broker.store.rows import Row, row
+
+Connection = psycopg.Connection[Any]
+NIL: Final = "00000000-0000-0000-0000-000000000000"
+LAST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+BEYOND: Final = "~"
+"""Sorts after every authority and system."""
+DERIVED: Final = slice(batch.COLUMNS.index("newest"), batch.COLUMNS.index("document"))
+KLE: Final = batch.COLUMNS.index("kle")
+
+
+class Scope(NamedTuple):
+    """Which entries; None is every one."""
+
+    authority: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come in its pass; `changed` is of all passes. open: parts that have not come to their end.
+
+    settled: the whole pass was made under one revision.
+    """
+
+    passed: int
+    entries: int
+    seen: int
+    changed: int
+    unmapped: int
+    settled: bool
+    open: tuple[int, ...]
+
+
+class Chunk(NamedTuple):
+    """What one transaction has done."""
+
+    seen: int
+    changed: int
+    unmapped: int
+    done: bool
+
+
+def begin(connection: Connection, scope: Scope, rate: int | None, parts_of: int, smallest: int) -> int:
+    """The run of this scope that was not finished, or a new one, in parts of `smallest` entries at least."""
+    asked = scope._asdict()
+    unfinished = connection.execute(query("rederive_unfinished"), asked).fetchone()
+    if unfinished is not None:
+        return int(unfinished[0])
+    with connection.transaction():
+        (entries,) = _one(connection, "rederive_scope", asked)
+        (run,) = _one(connection, "rederive_begin", {**asked, "rate": rate, "entries": entries})
+        parts = max(1, min(parts_of, entries // smallest))
+        bounds = [EntryKey(scope.authority or "", "", NIL)]
+        for part in range(1, parts):
+            before = part * entries // parts - 1
+            bounds.append(EntryKey(*_one(connection, "rederive_boundary", {**asked, "before": before})))
+        bounds.append(EntryKey(scope.authority or BEYOND, BEYOND, LAST))
+        for part in range(parts):
+            connection.execute(
+                query("rederive_part"),
+                {"run": run, "part": part, **bounds[part]._asdict(), **_until(bounds[part + 1])},
+            )
+    return int(run)
+
+
+def progress(connection: Connection, run: int) -> Progress:
+    """How far it has come."""
+    passed, entries, seen, changed, unmapped, first, last, left = _one(connection, "rederive_progress", {"run": run})
+    return Progress(passed, entries, seen, changed, unmapped, not left and first == last, tuple(left or ()))
+
+
+def again(connection: Connection, run: int) -> None:
+    """From the beginning: reference data changed on the way."""
+    connection.execute(query("rederive_again"), {"run": run})
+
+
+def finish(connection: Connection, run: int, *, behind: bool) -> None:
+    """It has come to its end."""
+    connection.execute(query("rederive_finish"), {"run": run, "behind": behind})
+
+
+def chunk(connection: Connection, run: int, part: int, limit: int, known: Facts) -> tuple[Chunk, Facts]:
+    """One transaction; `known` spares reading facts that have not changed. The connection is prepared for batches."""
+    with connection.transaction(), connection.cursor(binary=True) as cursor:
+        held = cursor.execute(query("hold_revision")).fetchone()
+        if held is None or held[0] != known.revision:
+            known = facts.load(connection)
+        place = cursor.execute(query("rederive_cursor"), {"run": run, "part": part}).fetchone()
+        if place is None:
+            return Chunk(0, 0, 0, done=True), known
+        after, until, only = EntryKey(*place[:3]), EntryKey(*place[3:6]), place[6]
+        asked = {**after._asdict(), **_until(until), "only": only, "limit": limit}
+        rows = cursor.execute(query("rederive_entries"), asked).fetchall()
+        unmapped, differing = _derive(rows, known)
+        if differing:
+            rows_now = cursor.execute(query("rederive_locked"), _listed(differing)).fetchall()
+            _, differing = _derive(rows_now, known)
+            batch.copy_rows(connection, "revised", differing.values())
+            cursor.execute(query("replace_entries"))
+        made = Chunk(len(rows), len(differing), unmapped, done=len(rows) < limit)
+        came = EntryKey(*rows[-1][:3]) if rows else after
+        moved = {**made._asdict(), **came._asdict(), "run": run, "part": part, "revision": known.revision}
+        cursor.execute(query("rederive_advance"), moved)
+    return made, known
+
+
+def _derive(stored: Collection[Row], known: Facts) -> tuple[int, dict[EntryKey, Row]]:
+    """How many have a classification that maps to nothing, and the rows that are to be written back."""
+    unmapped, differing = 0, dict[EntryKey, Row]()
+    for authority, system, case_id, document, *columns in stored:
+        key, before = EntryKey(authority, system, case_id), load(document)
+        after = rederived(before, known)
+        derived = row(0, key, after, _original(document))
+        unmapped += derived[KLE] is None and "classification" in after.groups
+        if after is not before or derived[DERIVED] != tuple(columns):
+            differing[key] = derived
+    return unmapped, differing
+
+
+def _original(document: bytes) -> bytes | None:
+    """The event as it came, where that is what is kept."""
+    return None if document.startswith(b"{") else document.partition(b"\n")[2]
+
+
+def _until(key: EntryKey) -> dict[str, str]:
+    return {f"until_{name}": value for name, value in key._asdict().items()}
+
+
+def _listed(keys: Collection[EntryKey]) -> dict[str, list[str]]:
+    return {
+        "authorities": [key.authority for key in keys],
+        "systems": [key.system for key in keys],
+        "case_ids": [key.case_id for key in keys],
+    }
+
+
+def _one(connection: Connection, name: str, asked: dict[str, Any]) -> Row:
+    found: Row | None = connection.execute(query(name), asked).fetchone()
+    if found is None:
+        raise LookupError(f"{name} found nothing")
+    return found
