@@ -10,9 +10,11 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 from broker.domain.batch import Arrival, Place, plan
+from broker.domain.case import CaseEvent, content_hash
 from broker.settings import Settings
 from broker.store import batch, facts
 from broker.store.database import connect
+from broker.stream.framing import HEADER, encode
 from ops.bench.filled import filled
 
 BATCH: Final = 10_000
@@ -50,8 +52,11 @@ def write(dsn: str, first: int, until: int, partition: int) -> None:
         known = facts.load(connection)
         for start in range(first, until, BATCH):
             now = int(time.time() * 1000)
-            arrivals = [
-                Arrival(n, now, None, filled(chance, n, n), bytes(8)) for n in range(start, min(start + BATCH, until))
-            ]
+            arrivals = [_arrival(filled(chance, n, n), n, now) for n in range(start, min(start + BATCH, until))]
             with connection.transaction():
                 batch.write(connection, plan(arrivals, known, place), place)
+
+
+def _arrival(event: CaseEvent, offset: int, now: int) -> Arrival:
+    value = encode("case_event", event)
+    return Arrival(offset, now, value, event, content_hash(value[HEADER.size :]))
