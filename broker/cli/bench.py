@@ -166,4 +166,18 @@ def rederive(entries: int, *, as_json: bool) -> None:
         raise SystemExit(3)
 
 
+@bench.command()
+@click.option("--events", type=click.IntRange(1000), default=50_000, show_default=True, help="How many are sent.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def restore(events: int, *, as_json: bool) -> None:
+    """Lose the database under load and bring it back from a backup; exit 3 when anything is wrong after it."""
+    from ops.bench.restore import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-restore-") as folder:
+        report = run(Path(folder) / "data", events, tell=_tell)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
+
+
 command = bench

@@ -1,5 +1,6 @@
 """A real PostgreSQL 18 on this machine: on the loopback address, with a random password."""
 
+import os
 import secrets
 import shutil
 import signal
@@ -7,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import psutil
 import psycopg
@@ -194,3 +195,35 @@ def _forget_stale_pid(cluster: Path) -> None:
     except (psutil.Error, ValueError, IndexError):
         pass
     pid_file.unlink()
+
+
+def back_up(postgres: Part, to: Path) -> None:
+    """Copy the running cluster, with the log that makes it whole, into a new directory.
+
+    Raises:
+        EmbeddedError: it could not be made.
+
+    """
+    password = unquote(urlsplit(postgres.address).password or "")
+    where = ("--host", postgres.host, "--port", str(postgres.port), "--username", _USER, "--no-password")
+    done = subprocess.run(
+        (str(_bin() / "pg_basebackup"), *where, "--pgdata", str(to), "--wal-method=stream", "--checkpoint=fast"),
+        env={**os.environ, "PGPASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        message = f"the backup could not be made:\n{done.stdout}{done.stderr}"
+        raise EmbeddedError(message)
+
+
+def restore(data_dir: Path, backup: Path) -> None:
+    """Put a copy of the backup in place of the cluster, which must be stopped; it starts as it was when it was made."""
+    layout, account = Layout(data_dir.resolve()), server_account()
+    shutil.rmtree(layout.cluster, ignore_errors=True)
+    shutil.copytree(backup, layout.cluster)
+    layout.cluster.chmod(0o700)
+    if account:
+        for path in (layout.cluster, *layout.cluster.rglob("*")):
+            shutil.chown(path, account.uid, account.gid)

@@ -1,0 +1,19 @@
+"""The database comes back from a backup that was taken under load, and the log is read on: nothing lost or doubled.
+
+At a size that fits the suite; `sagsbro bench restore` does it at full size.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ops.bench.restore import run
+
+
+@pytest.mark.timeout(420)
+def test_after_a_restore_table_topics_and_rejections_equal_what_was_sent(tmp_path: Path) -> None:
+    report = run(tmp_path / "data", 12_000, 7)
+    assert report.wrong == []
+    assert 0 < report.read_after_restore < report.read_at_loss <= 12_000
+    # What was published after the backup is known to nobody but the topic.
+    assert report.topic_ahead > 0
