@@ -50,13 +50,13 @@ def _judged_on(state: State, book: KleBook) -> date:
     whether they took any place: then the edition that was in force tells, where it can.
     """
     stamp, content = state.groups["classification"]
-    registered = day_of(registered_at(stamp))
     since, properties = state.groups.get("properties", (NEVER, None))
     if since < stamp:
-        return registered
+        return day_of(registered_at(stamp))
     created = day_of(properties["created_at"])
     if since == stamp:
         return created
+    registered = day_of(registered_at(stamp))
     told = _edition(book, registered) == content["edition"] != _edition(book, created)
     return registered if told else created
 

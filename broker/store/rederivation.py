@@ -1,11 +1,11 @@
 """Deriving the index anew beside live traffic: runs, their parts, and one chunk of a part.
 
 A chunk is one transaction, in these steps: reference data held as they are, as a worker holds them; the part's cursor
-locked; entries read and derived anew; those that differ locked in key order, derived again as they are now, written
-back and marked; the cursor moved on. So a run that was killed goes on where it was.
+locked; entries read and derived anew; those that differ locked in key order, derived again where somebody else
+has written them since, written back and marked; the cursor moved on. So a run that was killed goes on where it was.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,8 @@ BEYOND: Final = "~"
 """Sorts after every authority and system."""
 DERIVED: Final = slice(batch.COLUMNS.index("newest"), batch.COLUMNS.index("document"))
 KLE: Final = batch.COLUMNS.index("kle")
+DOCUMENT: Final = 4
+"""Where it stands in a row of `rederive_entries.sql`; the row's version stands before it."""
 
 
 class Scope(NamedTuple):
@@ -113,8 +115,12 @@ def chunk(connection: Connection, run: int, part: int, limit: int, known: Facts)
         rows = cursor.execute(query("rederive_entries"), asked).fetchall()
         unmapped, differing = _derive(rows, known)
         if differing:
-            rows_now = cursor.execute(query("rederive_locked"), _listed(differing)).fetchall()
-            _, differing = _derive(rows_now, known)
+            versions = {EntryKey(*key): version for *key, version in (each[:4] for each in rows)}
+            locked = cursor.execute(query("rederive_locked"), _listed(differing, versions)).fetchall()
+            overtaken = [each for each in locked if each[DOCUMENT] is not None]
+            for each in overtaken:
+                del differing[EntryKey(*each[:3])]
+            differing |= _derive(overtaken, known)[1]
             batch.copy_rows(connection, "revised", differing.values())
             cursor.execute(query("replace_entries"))
         made = Chunk(len(rows), len(differing), unmapped, done=len(rows) < limit)
@@ -127,7 +133,7 @@ def chunk(connection: Connection, run: int, part: int, limit: int, known: Facts)
 def _derive(stored: Collection[Row], known: Facts) -> tuple[int, dict[EntryKey, Row]]:
     """How many have a classification that maps to nothing, and the rows that are to be written back."""
     unmapped, differing = 0, dict[EntryKey, Row]()
-    for authority, system, case_id, document, *columns in stored:
+    for authority, system, case_id, _, document, *columns in stored:
         key, before = EntryKey(authority, system, case_id), load(document)
         after = rederived(before, known)
         derived = row(0, key, after, _original(document))
@@ -146,11 +152,12 @@ def _until(key: EntryKey) -> dict[str, str]:
     return {f"until_{name}": value for name, value in key._asdict().items()}
 
 
-def _listed(keys: Collection[EntryKey]) -> dict[str, list[str]]:
+def _listed(keys: Collection[EntryKey], versions: Mapping[EntryKey, str]) -> dict[str, list[str]]:
     return {
         "authorities": [key.authority for key in keys],
         "systems": [key.system for key in keys],
         "case_ids": [key.case_id for key in keys],
+        "versions": [versions[key] for key in keys],
     }
 
 

@@ -3,6 +3,7 @@
 The index is filled directly; no worker and no publisher runs beside it, so that the figure is of deriving alone.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from broker.store.database import connect
 from broker.store.rederivation import Scope
 from ops.bench.filled import SUBJECTS, agree
 from ops.bench.filling import fill
+from ops.bench.weighing import spent
 from ops.embedded import instance
+from ops.embedded.instance import Instance
 
 Tell = Callable[[str], None]
 NEW_EDITION: Final = "2000-01-02"
@@ -27,7 +30,11 @@ NEW_EDITION: Final = "2000-01-02"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run over the whole index; start of its processes included."""
+    """One run over the whole index; start of its processes included.
+
+    cpu: microseconds an entry, of deriving and of PostgreSQL; it depends less than the clock on what else the machine
+    does.
+    """
 
     what: str
     entries: int
@@ -35,6 +42,7 @@ class Row:
     marked: int
     seconds: float
     per_second: int
+    cpu: float
 
 
 @dataclass(slots=True)
@@ -62,8 +70,9 @@ def run(data: Path, entries: int, tell: Tell = lambda _: None) -> Report:
             ):
                 if changed:
                     new_edition(connection)
+                before = _spent(running)
                 made = rederive(settings.dsn, Scope())
-                row = _row(what, made, outbox.depth(connection))
+                row = _row(what, made, outbox.depth(connection), _spent(running) - before)
                 report.rows.append(row)
                 tell(str(row))
                 if (row.entries, row.changed) != (entries, changed):
@@ -82,5 +91,11 @@ def new_edition(connection: psycopg.Connection[object]) -> None:
         connection.execute("UPDATE reference_revision SET revision = revision + 1")
 
 
-def _row(what: str, made: Run, marked: int) -> Row:
-    return Row(what, made.seen, made.changed, marked, made.seconds, round(made.seen / max(made.seconds, 0.1)))
+def _row(what: str, made: Run, marked: int, cpu: float) -> Row:
+    pace, each = round(made.seen / max(made.seconds, 0.1)), round(cpu * 1_000_000 / made.seen, 1)
+    return Row(what, made.seen, made.changed, marked, made.seconds, pace, each)
+
+
+def _spent(running: Instance) -> float:
+    """CPU seconds of the database, and of this process with its children that have ended."""
+    return spent(running)["postgres"] + sum(os.times()[:4])

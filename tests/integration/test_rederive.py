@@ -38,6 +38,7 @@ MIDDLE = "2024-05-01"
 """Filled cases are created in the year from November 2023 on."""
 RETIRED = SUBJECTS[0]
 PATIENCE_S = 60.0
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sagsbro-derives' AND wait_event_type = 'Lock'"
 DECODER = Decoder("case_event", lambda _: None)
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sagsbro-rederive'"
 
@@ -271,3 +272,27 @@ def waiting(until: Any) -> None:
     while not until():
         assert time.monotonic() < deadline
         pause.wait(0.02)
+
+
+def test_an_entry_that_is_being_written_is_derived_as_it_then_is(dsn: str, connection: Connection) -> None:
+    new_edition(connection)
+    newer = [filled(random.Random(5), ENTRIES, 300)]  # noqa: S311 - reproducible, not secret
+    newer[0]["classification"] = None
+    run, made = store.begin(connection, Scope(), None, 1, 1), list[store.Chunk]()
+
+    def derive() -> None:
+        with closing(connect(dsn, "derives")) as session:
+            batch.prepare(session)
+            made.append(store.chunk(session, run, 0, ENTRIES + 1, Facts(revision=-1))[0])
+
+    deriving = threading.Thread(target=derive)
+    with closing(connect(dsn, "test")) as writing:
+        batch.prepare(writing)
+        with writing.transaction():
+            put(writing, newer, 0)
+            deriving.start()
+            waiting(lambda: number(connection, WAITS) == 1)
+    deriving.join()
+    assert made[0].seen == ENTRIES
+    assert states(connection) == expected(connection, [filled_events(), newer])
+    searchable(connection)
