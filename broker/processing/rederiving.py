@@ -5,6 +5,7 @@ A part's process lives no longer than the one that started it: each hears of the
 
 import gc
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -119,12 +120,13 @@ def _heard(pipe: Any) -> bool:
     except EOFError:
         raise RederivingFailed("a part has ended; the same command goes on where it was") from None
     if isinstance(said, str):
-        raise RederivingFailed(f"the database does not answer ({said}); the same command goes on where it was")
+        raise RederivingFailed(f"a part has stopped ({said}); the same command goes on where it was")
     return said.done
 
 
 def work(pipe: Pipe, dsn: str, run: int, part: int, rate: float | None) -> None:
     """One part in a process of its own: tells each chunk; ends when nobody listens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it hears Ctrl-C, and ends it
     gc.disable()  # a chunk leaves no cycles behind; looking for them would take a third of the time
     known, limit = Facts(revision=-1), CHUNK if rate is None else max(1, min(CHUNK, int(rate)))
     try:
@@ -143,8 +145,8 @@ def work(pipe: Pipe, dsn: str, run: int, part: int, rate: float | None) -> None:
                 ahead = 0.0 if rate is None else seen / rate - (time.monotonic() - began)
                 if pipe.poll(max(0.0, ahead)):
                     return  # nothing is ever said this way: it was closed
-    except psycopg.Error as why:
-        # Not its text: that may quote a row.
-        pipe.send(type(why).__name__)
     except (BrokenPipeError, ConnectionResetError):
         return
+    except Exception as why:  # noqa: BLE001 - whoever started it ends with it
+        # Not its text: that may quote a row.
+        pipe.send(type(why).__name__)

@@ -5,7 +5,7 @@ locked; entries read and derived anew; those that differ locked in key order, de
 has written them since, written back and marked; the cursor moved on. So a run that was killed goes on where it was.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -13,21 +13,16 @@ import psycopg
 
 from broker.domain.agreement import Facts
 from broker.domain.identity import EntryKey
-from broker.domain.rederive import rederived
 from broker.store import batch, facts
+from broker.store.anew import anew
 from broker.store.database import query
-from broker.store.document import load
-from broker.store.rows import Row, row
+from broker.store.rows import HEAD, TAIL, Row
 
 Connection = psycopg.Connection[Any]
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 LAST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 BEYOND: Final = "~"
 """Sorts after every authority and system."""
-DERIVED: Final = slice(batch.COLUMNS.index("newest"), batch.COLUMNS.index("document"))
-KLE: Final = batch.COLUMNS.index("kle")
-DOCUMENT: Final = 4
-"""Where it stands in a row of `rederive_entries.sql`; the row's version stands before it."""
 
 
 class Scope(NamedTuple):
@@ -103,66 +98,59 @@ def finish(connection: Connection, run: int, *, behind: bool) -> None:
 
 def chunk(connection: Connection, run: int, part: int, limit: int, known: Facts) -> tuple[Chunk, Facts]:
     """One transaction; `known` spares reading facts that have not changed. The connection is prepared for batches."""
-    with connection.transaction(), connection.cursor(binary=True) as cursor:
+    with connection.transaction(), connection.cursor() as cursor:
         held = cursor.execute(query("hold_revision")).fetchone()
         if held is None or held[0] != known.revision:
             known = facts.load(connection)
         place = cursor.execute(query("rederive_cursor"), {"run": run, "part": part}).fetchone()
         if place is None:
             return Chunk(0, 0, 0, done=True), known
-        after, until, only = EntryKey(*place[:3]), EntryKey(*place[3:6]), place[6]
-        asked = {**after._asdict(), **_until(until), "only": only, "limit": limit}
-        rows = cursor.execute(query("rederive_entries"), asked).fetchall()
-        unmapped, differing = _derive(rows, known)
+        came, until, only = EntryKey(*place[:3]), EntryKey(*place[3:6]), place[6]
+        asked = {**came._asdict(), **_until(until), "only": only, "limit": limit}
+        stored, unmapped, differing = _stored(cursor, "rederive_entries", asked), 0, dict[Row, tuple[EntryKey, Row]]()
+        for each in stored:
+            came, derived, maps_to_nothing = anew(each, known)
+            unmapped += maps_to_nothing
+            if derived != each:
+                differing[each] = came, derived
         if differing:
-            versions = {EntryKey(*key): version for *key, version in (each[:4] for each in rows)}
-            locked = cursor.execute(query("rederive_locked"), _listed(differing, versions)).fetchall()
-            overtaken = [each for each in locked if each[DOCUMENT] is not None]
-            for each in overtaken:
-                del differing[EntryKey(*each[:3])]
-            differing |= _derive(overtaken, known)[1]
-            batch.copy_rows(connection, "revised", differing.values())
+            these = _listed([key for key, _ in differing.values()])
+            cursor.execute(query("rederive_lock"), these)
+            # What nobody has written since is derived already.
+            now = _stored(cursor, "rederive_these", these)
+            rows = [differing[each][1] if each in differing else anew(each, known)[1] for each in now]
+            batch.copy_rows(connection, "revised", rows)
             cursor.execute(query("replace_entries"))
-        made = Chunk(len(rows), len(differing), unmapped, done=len(rows) < limit)
-        came = EntryKey(*rows[-1][:3]) if rows else after
+        made = Chunk(len(stored), len(differing), unmapped, done=len(stored) < limit)
         moved = {**made._asdict(), **came._asdict(), "run": run, "part": part, "revision": known.revision}
         cursor.execute(query("rederive_advance"), moved)
     return made, known
 
 
-def _derive(stored: Collection[Row], known: Facts) -> tuple[int, dict[EntryKey, Row]]:
-    """How many have a classification that maps to nothing, and the rows that are to be written back."""
-    unmapped, differing = 0, dict[EntryKey, Row]()
-    for authority, system, case_id, _, document, *columns in stored:
-        key, before = EntryKey(authority, system, case_id), load(document)
-        after = rederived(before, known)
-        derived = row(0, key, after, _original(document))
-        unmapped += derived[KLE] is None and "classification" in after.groups
-        if after is not before or derived[DERIVED] != tuple(columns):
-            differing[key] = derived
-    return unmapped, differing
-
-
-def _original(document: bytes) -> bytes | None:
-    """The event as it came, where that is what is kept."""
-    return None if document.startswith(b"{") else document.partition(b"\n")[2]
+def _stored(cursor: psycopg.Cursor[Any], name: str, asked: dict[str, Any]) -> list[Row]:
+    """The rows of a COPY: each is a message, the head stands before the first, and the tail is the last."""
+    with cursor.copy(query(name), asked) as copy:
+        messages = [bytes(message) for message in copy]
+    messages[0] = messages[0].removeprefix(HEAD)
+    if messages.pop() != TAIL:
+        raise ValueError("no binary COPY")
+    return messages
 
 
 def _until(key: EntryKey) -> dict[str, str]:
     return {f"until_{name}": value for name, value in key._asdict().items()}
 
 
-def _listed(keys: Collection[EntryKey], versions: Mapping[EntryKey, str]) -> dict[str, list[str]]:
+def _listed(keys: Sequence[EntryKey]) -> dict[str, list[str]]:
     return {
         "authorities": [key.authority for key in keys],
         "systems": [key.system for key in keys],
         "case_ids": [key.case_id for key in keys],
-        "versions": [versions[key] for key in keys],
     }
 
 
-def _one(connection: Connection, name: str, asked: dict[str, Any]) -> Row:
-    found: Row | None = connection.execute(query(name), asked).fetchone()
+def _one(connection: Connection, name: str, asked: dict[str, Any]) -> tuple[Any, ...]:
+    found: tuple[Any, ...] | None = connection.execute(query(name), asked).fetchone()
     if found is None:
         raise LookupError(f"{name} found nothing")
     return found

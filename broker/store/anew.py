@@ -1,0 +1,41 @@
+"""A row of the index derived anew from what is kept in it, byte for byte as it would be copied in. Pure."""
+
+from struct import Struct
+from typing import Final
+
+from broker.domain.agreement import Facts
+from broker.domain.identity import EntryKey
+from broker.domain.rederive import rederived
+from broker.store.document import load
+from broker.store.rows import COLUMNS, Row, row
+
+_COUNT: Final = 2
+_LENGTH: Final = Struct(">i")
+_STATE: Final = b"{"
+
+
+def anew(stored: Row, facts: Facts) -> tuple[EntryKey, Row, bool]:
+    """The entry's key, its row by these facts, and whether its classification maps to nothing.
+
+    Args:
+        stored: as PostgreSQL gives it in the binary form of COPY, ordinal 0 and shape without the bit `SEVERAL`.
+    """
+    key, document = read(stored)
+    original = None if document.startswith(_STATE) else document.partition(b"\n")[2]
+    state = rederived(load(document), facts)
+    classification = state.groups.get("classification")
+    unmapped = classification is not None and classification[1]["kle"] is None
+    return key, row(0, key, state, original), unmapped
+
+
+def read(stored: Row) -> tuple[EntryKey, bytes]:
+    """The key and the document of a row: its second to fourth value, and its last."""
+    at, values = _COUNT, []
+    for _ in range(len(COLUMNS)):
+        length: int = _LENGTH.unpack_from(stored, at)[0]
+        at += 4
+        values.append(stored[at : at + length] if length > 0 else b"")
+        at += max(0, length)
+    digits = values[3].hex()
+    case_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return EntryKey(values[1].decode(), values[2].decode(), case_id), values[-1]
