@@ -134,6 +134,8 @@ def test_a_scope_is_one_authority_s_entries(dsn: str, connection: Connection) ->
     rows = [key for key in states(connection) if key[:2] == (AUTHORITIES[0], "sbsys")]
     assert report.seen == len(rows) > 0
     assert {key[:2] for key in marked(connection)} == {(AUTHORITIES[0], "sbsys")}
+    nobody = rederive(dsn, Scope("99999999"))
+    assert (nobody.seen, nobody.changed, nobody.behind) == (0, 0, False)
 
 
 def test_every_entry_is_in_one_part_of_a_run(connection: Connection) -> None:
