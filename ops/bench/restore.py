@@ -1,7 +1,7 @@
 """The restore drill: the database is lost under load, comes back from a backup, and reads the log on from there.
 
 The backup is taken while events are read; after it more are read and published, so that the topics are ahead of what
-comes back. The storm goes on throughout: Kafka stays.
+comes back. A second storm begins with the end of the backup and goes on throughout: Kafka stays.
 """
 
 import asyncio
@@ -54,28 +54,39 @@ def run(data: Path, events: int, seed: int = 1, tell: Tell = lambda _: None) -> 
     report = Report(events)
     with instance.held(instance.Plan(data), {}) as running, ThreadPoolExecutor(1) as sender:
         running.start(faults.ready)
-        settings, storm, part = said(running.settings), Storm(seed, events), embedded(running)
-        sending = sender.submit(lambda: asyncio.run(faults.send(settings, storm, events / PACE)))
-        await_read(settings, events // 4)
+        settings, part = said(running.settings), embedded(running)
+        storm, later = Storm(seed, events * 2 // 5), Storm(seed + 1, events - events * 2 // 5)
+        sending = sender.submit(send, settings, storm)
+        await_read(settings, events // 10)
         began = time.monotonic()
         postgres.back_up(part, data / "backup")
         report.backup_seconds = since(began)
         report.backup_mb = sum(file.stat().st_size for file in (data / "backup").rglob("*") if file.is_file()) >> 20
         tell(f"backup of {report.backup_mb} MB in {report.backup_seconds} s")
+        sent = sending.result()
+        # Nothing of this is in the backup.
+        sending = sender.submit(send, settings, later)
         await_read(settings, events * 3 // 5)
         lose_and_restore(running, settings, part, report)
         tell(f"lost at {report.read_at_loss}, back at {report.read_after_restore} in {report.restore_seconds} s")
         began = time.monotonic()
         start_again(running)
-        sent = sending.result()
+        sent += sending.result()
         report.wrong += faults.settle(settings)
         report.catch_up_seconds = since(began)
         checked = faults.Report(seed, sent)
+        storm.sent += later.sent
+        storm.rejected += later.rejected
         report.wrong += faults.check(settings, storm, checked)
         report.digest = checked.digest
     if report.read_after_restore >= report.read_at_loss:
         report.wrong.append("nothing was lost: the drill shows nothing")
     return report
+
+
+def send(settings: Settings, storm: Storm) -> int:
+    """At the pace; returns how many."""
+    return asyncio.run(faults.send(settings, storm, storm.events / PACE))
 
 
 def lose_and_restore(running: Instance, settings: Settings, part: Part, report: Report) -> None:
