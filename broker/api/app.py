@@ -18,7 +18,6 @@ from broker.security import Issuer
 from broker.settings import Settings
 from broker.store.database import conninfo
 from broker.stream.clients import aiokafka_options
-from broker.stream.topics import CASE_EVENTS
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -28,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = _pool(settings)
         await pool.open(wait=False)
-        producer = Producer(aiokafka_options(settings), CASE_EVENTS.name)
+        producer = Producer(aiokafka_options(settings))
         feed = Feed(aiokafka_options(settings), pool)
         app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget(), feed)
         tell("started", host=settings.api_host, port=settings.api_port)

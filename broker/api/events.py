@@ -14,6 +14,7 @@ from broker.api.taking import take_in
 from broker.domain.outcome import Code, Rejected
 from broker.domain.policy import Role
 from broker.intake import connector, forms
+from broker.intake.canonical import document_from_json
 from broker.intake.connector import Connector, Source
 from broker.intake.verdicts import Offer, Sender, canonical_offers, offers_of, unreadable
 from broker.security import Token
@@ -93,6 +94,24 @@ async def case_events(request: Request, core: Cored, token: Vendor, key: Key = N
         if isinstance(items, Rejected):
             return [unreadable(items, "", sender.system)]
         return canonical_offers(_bounded(items))
+
+    return await take_in(request, core, token, sender, offers, key)
+
+
+@router.post("/document-events", status_code=202, responses=_ANSWERS, openapi_extra=_body(forms.JSON, *forms.LINES))
+async def document_events(request: Request, core: Cored, token: Vendor, key: Key = None) -> Response:
+    """Canonical document events: one or an array, or one a line. Any number of cases may name a document.
+
+    A case names it in its journal by `document_id`. The newest registration says all there is. The body may be gzip.
+    """
+    sender = _sender(token)
+    media_type = _accepted(request, (forms.JSON, *forms.LINES))
+
+    def offers(body: bytes) -> Iterable[Offer]:
+        items = forms.canonical(media_type, body)
+        if isinstance(items, Rejected):
+            return [unreadable(items, "", sender.system)]
+        return canonical_offers(_bounded(items), document_from_json)
 
     return await take_in(request, core, token, sender, offers, key)
 

@@ -17,14 +17,23 @@ from broker import metrics
 from broker.api import bodies
 from broker.api.core import Core
 from broker.api.problems import Problem
-from broker.domain.case import CaseEvent, key_of
-from broker.intake.producer import Message
+from broker.domain.case import key_of
+from broker.domain.document import Event
 from broker.intake.receipts import Receipt, receipt_of
-from broker.intake.verdicts import Accepted, Judged, Offer, Sender, judge_all, leaves_index, removal_of
+from broker.intake.verdicts import (
+    Accepted,
+    Judged,
+    Offer,
+    Sender,
+    encoded,
+    judge_all,
+    leaves_index,
+    message,
+    removal_of,
+)
 from broker.security import Token
 from broker.store import idempotency, receipts
 from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
-from broker.stream.framing import encode
 
 LONGEST_KEY: Final = 255
 _JSON: Final = "application/json"
@@ -67,10 +76,10 @@ async def _answered(
     at = time.time_ns() // 1000
     judged = await asyncio.to_thread(lambda: judge_all(offers(), sender, facts, at))
     accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
-    messages = [_message(verdict.event, verdict.value) for verdict in accepted]
+    messages = [message(verdict.event, verdict.value) for verdict in accepted]
     leaving = [removal_of(event) for event in await _held(core, judged)]
     # What must leave goes first: should only a part arrive, then rather that.
-    removals = [_message(removal, encode("case_event", removal)) for removal in leaving]
+    removals = [message(removal, encoded(removal)) for removal in leaving]
     places = (await core.producer.send([*removals, *messages]))[len(removals) :]
     receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender)
     answer = Answered(receipt.status, bytes(JSONResponse(receipt.answer).body))
@@ -114,19 +123,17 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
     return hashlib.sha256(where.encode() + hashlib.sha256(body).digest()).digest()
 
 
-async def _held(core: Core, judged: Sequence[Judged]) -> list[CaseEvent]:
-    """Of the events whose cases must leave, those whose cases are in the index, or coming in this very request."""
+async def _held(core: Core, judged: Sequence[Judged]) -> list[Event]:
+    """Of the events that must leave: cases that are in the index, or coming in this very request, and all documents."""
     leaving = leaves_index(judged)
     if not leaving:
         return []
-    coming = {key_of(one.verdict.event) for one in judged if isinstance(one.verdict, Accepted)}
+    accepted = [one.verdict.event for one in judged if isinstance(one.verdict, Accepted)]
+    coming = {key_of(event) for event in accepted if "case_id" in event}
+    cases = [key_of(event) for event in leaving if "case_id" in event]
     async with core.pool.connection() as connection:
-        held = await receipts.present(connection, [key_of(event) for event in leaving])
-    return [event for event in leaving if key_of(event) in held | coming]
-
-
-def _message(event: CaseEvent, value: bytes) -> Message:
-    return Message(event["case_id"].encode(), value)
+        held = await receipts.present(connection, cases)
+    return [event for event in leaving if "case_id" not in event or key_of(event) in held | coming]
 
 
 def _count(sender: Sender, receipt: Receipt) -> None:

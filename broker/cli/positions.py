@@ -13,14 +13,15 @@ from broker.store import positions as store
 from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import Log, admin, logs, partitions_of
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
 
-TOPIC = CASE_EVENTS.name
+TOPICS = [topic.name for topic in READ_BY_WORKERS]
+Partition = tuple[str, int]
 
 
 @click.group()
 def positions() -> None:
-    """Show or set where each partition of the case-events topic is read on."""
+    """Show or set where each partition of the topics that workers read is read on."""
 
 
 @positions.command()
@@ -44,59 +45,60 @@ def adopt(*, data: Path | None, yes: bool) -> None:
     For a log that was lost or replaced: events that only the old log had must be asked of their sources again.
     """
     settings = find(data)
-    wrong = {row["partition"] for row in _rows(settings) if row["problem"]}
+    wrong = {(row["topic"], row["partition"]) for row in _rows(settings) if row["problem"]}
     _set(settings, {p: log.start for p, log in _logs(settings).items() if p in wrong}, yes=yes)
 
 
 @positions.command()
 @click.argument("partition", type=int)
 @click.argument("offset", type=int)
+@click.option("--topic", type=click.Choice(TOPICS), default=CASE_EVENTS.name, show_default=True)
 @DATA
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def reset(partition: int, offset: int, *, data: Path | None, yes: bool) -> None:
+def reset(partition: int, offset: int, topic: str, *, data: Path | None, yes: bool) -> None:
     """Read PARTITION on from OFFSET: earlier is harmless (duplicates), later leaves events out."""
     settings = find(data)
-    log = _logs(settings).get(partition)
+    log = _logs(settings).get((topic, partition))
     if log is None or not log.start <= offset <= log.end:
-        raise click.UsageError(f"{TOPIC}/{partition} has no offset {offset}")
-    _set(settings, {partition: offset}, yes=yes)
+        raise click.UsageError(f"{topic}/{partition} has no offset {offset}")
+    _set(settings, {(topic, partition): offset}, yes=yes)
 
 
-def _set(settings: Settings, offsets: dict[int, int], *, yes: bool) -> None:
+def _set(settings: Settings, offsets: dict[Partition, int], *, yes: bool) -> None:
     if not offsets:
         click.echo("Every position fits its log; nothing to do.")
         return
-    for partition, offset in offsets.items():
-        click.echo(f"{TOPIC}/{partition} will be read on from {offset}")
+    for (topic, partition), offset in offsets.items():
+        click.echo(f"{topic}/{partition} will be read on from {offset}")
     if not yes:
         click.confirm("Stop the workers first. Go on?", abort=True)
     found = _logs(settings)
     with connect(settings.dsn, "positions") as connection, connection.transaction():
-        for partition, offset in offsets.items():
-            store.put(connection, TOPIC, partition, found[partition], offset)
+        for (topic, partition), offset in offsets.items():
+            store.put(connection, topic, partition, found[topic, partition], offset)
 
 
-def _logs(settings: Settings) -> dict[int, Log]:
+def _logs(settings: Settings) -> dict[Partition, Log]:
     client = admin(confluent_options(settings))
-    return logs(client, TOPIC, partitions_of(client, TOPIC))
+    found = {topic: logs(client, topic, partitions_of(client, topic)) for topic in TOPICS}
+    return {(topic, partition): log for topic, listed in found.items() for partition, log in listed.items()}
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
     found = _logs(settings)
     with connect(settings.dsn, "positions") as connection:
-        for partition, cluster_id, topic_id, next_offset in store.show(connection, TOPIC):
-            log = found.get(partition)
-            yield {
-                "topic": TOPIC,
-                "partition": partition,
-                "next_offset": next_offset,
-                "log_start": None if log is None else log.start,
-                "log_end": None if log is None else log.end,
-                "lag": None if log is None else log.end - next_offset,
-                "problem": "no such partition"
-                if log is None
-                else store.mismatch(cluster_id, topic_id, next_offset, log),
-            }
+        rows = [(topic, *row) for topic in TOPICS for row in store.show(connection, topic)]
+    for topic, partition, cluster_id, topic_id, next_offset in rows:
+        log = found.get((topic, partition))
+        yield {
+            "topic": topic,
+            "partition": partition,
+            "next_offset": next_offset,
+            "log_start": None if log is None else log.start,
+            "log_end": None if log is None else log.end,
+            "lag": None if log is None else log.end - next_offset,
+            "problem": "no such partition" if log is None else store.mismatch(cluster_id, topic_id, next_offset, log),
+        }
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -12,21 +12,32 @@ import orjson
 from broker.api.core import FactsCache
 from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
-from broker.domain.case import CaseEvent
+from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 from broker.intake import connector
+from broker.intake.canonical import document_from_json
 from broker.intake.connector import Source
 from broker.intake.forms import Item
-from broker.intake.producer import KafkaUnavailable, Message, Producer
-from broker.intake.verdicts import Accepted, Judged, Offer, Sender, canonical_offers, judge_all, offers_of
+from broker.intake.producer import KafkaUnavailable, Producer
+from broker.intake.verdicts import (
+    Accepted,
+    Judged,
+    Offer,
+    Sender,
+    canonical_offers,
+    judge_all,
+    message,
+    offers_of,
+)
 from broker.settings import Settings, find
 from broker.store import rejections as store
 from broker.stream.clients import aiokafka_options
 from broker.stream.framing import Decoder, Undecodable
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import DOCUMENT_EVENTS
 
 _ID = click.argument("rejection_id", type=click.UUID)
 _CANONICAL = frozenset({"event_id", "authority", "case_id"})
+_DOCUMENT = frozenset({"event_id", "authority", "document_id"})
 
 
 @click.group()
@@ -112,7 +123,8 @@ def offers(kept: dict[str, Any], settings: Settings) -> Iterable[Offer]:
     """What the kept bytes say: an event from the log, canonical JSON, or a payload in the vendor's words."""
     payload, system, authority = bytes(kept["payload"]), kept["system"], kept["authority"]
     if kept["topic"] is not None:
-        event = cast("CaseEvent", Decoder("case_event", lambda _: None).decode(payload))
+        schema = "document_event" if kept["topic"] == DOCUMENT_EVENTS.name else "case_event"
+        event = cast("Event", Decoder(schema, lambda _: None).decode(payload))
         return [Offer(0, event, authority, system, kept["event_id"], event, canonical=False)]
     try:
         said: object = orjson.loads(payload)
@@ -120,6 +132,8 @@ def offers(kept: dict[str, Any], settings: Settings) -> Iterable[Offer]:
         said = payload
     if isinstance(said, dict) and said.keys() >= _CANONICAL:
         return canonical_offers([Item(said)])
+    if isinstance(said, dict) and said.keys() >= _DOCUMENT:
+        return canonical_offers([Item(said)], document_from_json)
     speaking = connector.load(system)
     if speaking is None:
         raise click.ClickException("the system's connector is not installed")
@@ -133,8 +147,8 @@ async def _replayed(connection: Connection, settings: Settings, kept: dict[str, 
         judged = judge_all(offers(kept, settings), sender, facts, time.time_ns() // 1000)
     except Undecodable as flaw:
         raise click.ClickException(f"it cannot be read, so the sender has to send it again: {flaw}") from None
-    messages = [Message(one.event["case_id"].encode(), one.value) for one in _accepted(judged)]
-    producer = Producer(aiokafka_options(settings), CASE_EVENTS.name)
+    messages = [message(one.event, one.value) for one in _accepted(judged)]
+    producer = Producer(aiokafka_options(settings))
     try:
         await producer.send(messages)
     except KafkaUnavailable:

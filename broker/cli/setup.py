@@ -6,7 +6,7 @@ from broker.store import positions, registry
 from broker.store.database import connect, migrate
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs, make_topics, partitions_of
-from broker.stream.topics import CASE_EVENTS, TOPICS
+from broker.stream.topics import READ_BY_WORKERS, TOPICS
 
 
 def prepare(settings: Settings) -> None:
@@ -23,7 +23,8 @@ def prepare(settings: Settings) -> None:
 def first_positions(connection: positions.Connection, settings: Settings) -> None:
     """Partitions that were never read begin at the log's start; what does not fit is left for the worker to refuse."""
     client = admin(confluent_options(settings))
-    known = {partition for partition, *_ in positions.show(connection, CASE_EVENTS.name)}
-    new = [p for p in partitions_of(client, CASE_EVENTS.name) if p not in known]
-    for partition, log in logs(client, CASE_EVENTS.name, new).items() if new else ():
-        positions.put(connection, CASE_EVENTS.name, partition, log, log.start)
+    for topic in READ_BY_WORKERS:
+        known = {partition for partition, *_ in positions.show(connection, topic.name)}
+        new = [p for p in partitions_of(client, topic.name) if p not in known]
+        for partition, log in logs(client, topic.name, new).items() if new else ():
+            positions.put(connection, topic.name, partition, log, log.start)

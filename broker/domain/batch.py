@@ -99,7 +99,7 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
         index = arrival.offset - first
         if arrival.event is None:
             flaw = Rejected(Code.MALFORMED_PAYLOAD, "", arrival.flaw, covered=False)
-            _reject(made, index, arrival, flaw, place)
+            reject(made, index, arrival, flaw, place)
             continue
         event = arrival.event
         made.systems[index] = event["system"]
@@ -118,7 +118,7 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
                 made.cases[key_of(event)].append(_left(index, arrival, event))
                 _note(made, event, arrival)
             case Rejected():
-                _reject(made, index, arrival, verdict, place)
+                reject(made, index, arrival, verdict, place)
                 if verdict.code is Code.OUTSIDE_AGREEMENT:
                     made.cases[key_of(event)].append(_left(index, arrival, event))
     return made
@@ -149,7 +149,8 @@ def _note(made: Plan, event: CaseEvent, arrival: Arrival) -> None:
     made.freshness[sender] = max(registered, event["registered_at"]), max(received, arrival.received_ms)
 
 
-def _reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Place) -> None:
+def reject(made: Plan, index: int, arrival: Arrival, flaw: Rejected, place: Place) -> None:
+    """Settle the verdict of the event at `index`, and keep what may be kept of it."""
     event = arrival.event
     made.verdicts[index] = VERDICT_BYTE[f"rejected:{flaw.code}"]
     made.rejections.append(

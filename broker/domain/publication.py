@@ -4,13 +4,14 @@ from datetime import date
 from typing import Any
 
 from broker.domain.agreement import Facts
-from broker.domain.case import SENSITIVITY, SENSITIVITY_NAMES, State, visible_items
+from broker.domain.case import SENSITIVITY_NAMES, State, visible_items
+from broker.domain.document import Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
 from broker.domain.policy import Audience, Nobody, audience
 
 
 def publication(
-    entry: Entry, state: State, revision: int, overview: str, facts: Facts, on: date
+    entry: Entry, state: State, revision: int, overview: str, facts: Facts, on: date, known: Known
 ) -> dict[str, Any] | None:
     """An OverviewEntry, or None for a tombstone."""
     admitted = audience(entry, overview, facts, on)
@@ -30,11 +31,11 @@ def publication(
             "clients": list(admitted.clients),
             "principals": None if admitted.principals is None else sorted(admitted.principals),
         },
-        "content": _content(entry, state, admitted, facts),
+        "content": _content(entry, state, admitted, facts, known),
     }
 
 
-def _content(entry: Entry, state: State, admitted: Audience, facts: Facts) -> dict[str, Any] | None:
+def _content(entry: Entry, state: State, admitted: Audience, facts: Facts, known: Known) -> dict[str, Any] | None:
     if admitted.reference_only:
         return None
     properties, classification = state.groups["properties"][1], state.groups["classification"][1]
@@ -64,12 +65,12 @@ def _content(entry: Entry, state: State, admitted: Audience, facts: Facts) -> di
         "documents": [
             {
                 "document_id": item.get("document_id"),
-                "title": item["title"] or kle_title or admitted.kle,
+                "title": document.title or kle_title or admitted.kle,
                 "registered_at": item["registered_at"],
-                "sensitivity": item.get("sensitivity"),
+                "sensitivity": SENSITIVITY_NAMES.get(document.level),
             }
             for item in visible_items(state, "journal")
             # A document above the case's own level is for search, where each reader is judged by it.
-            if item["kind"] == "DOCUMENT" and SENSITIVITY.get(item.get("sensitivity") or "", 0) <= admitted.sensitivity
+            if (document := shown_in(entry.key, item, known)) is not None and document.level <= admitted.sensitivity
         ],
     }

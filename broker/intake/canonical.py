@@ -1,4 +1,4 @@
-"""The JSON form of the canonical case event, both ways. Pure; whatever comes, only a `Rejected` is the answer to it.
+"""The JSON form of the canonical events, both ways. Pure; whatever comes, only a `Rejected` is the answer to it.
 
 Same names as in Avro; times are ISO 8601 with a zone; an item group may be given as a plain list, which means complete.
 """
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from broker.domain.case import ITEM_GROUPS, CaseEvent
+from broker.domain.document import DocumentEvent
 from broker.domain.outcome import Code, Rejected
 from broker.intake.pointers import pointer_of
 from broker.store.text import is_storable as is_storable  # noqa: PLC0414 - intake takes it from here
@@ -165,10 +166,38 @@ class CaseEventJson(_Record):
     security_profile: _Principals | None = None
 
 
+class DocumentEventJson(_Record):
+    """One canonical document event; it says all there is."""
+
+    event_id: Text
+    system: Text
+    authority: Text
+    document_id: Text
+    registered_at: Time
+    sequence: Long | None = None
+    title: Text | None = None
+    confidential_title: Text | None = None
+    type: Text | None = None
+    letter_date: Text | None = None
+    sensitivity: Text | None = None
+    removed: bool = False
+
+
 def from_json(raw: object) -> CaseEvent | Rejected:
     """One parsed JSON value as a canonical event."""
+    read = _read(raw, CaseEventJson)
+    return read if isinstance(read, Rejected) else cast("CaseEvent", read)
+
+
+def document_from_json(raw: object) -> DocumentEvent | Rejected:
+    """One parsed JSON value as a canonical document event."""
+    read = _read(raw, DocumentEventJson)
+    return read if isinstance(read, Rejected) else cast("DocumentEvent", read)
+
+
+def _read(raw: object, form: type[_Record]) -> dict[str, Any] | Rejected:
     try:
-        return cast("CaseEvent", CaseEventJson.model_validate(raw).model_dump())
+        return form.model_validate(raw).model_dump()
     except ValidationError as error:
         flaw = error.errors(include_input=False, include_url=False, include_context=False)[0]
     pointer = as_sent(raw, pointer_of(flaw["loc"]))

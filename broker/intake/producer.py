@@ -15,6 +15,7 @@ from aiokafka.codec import has_lz4
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from broker.logs import tell
+from broker.stream.topics import CASE_EVENTS
 
 PATIENCE: Final = 5.0
 SLOWEST: Final = 2 * 1024 * 1024  # bytes a second: a large request is given longer
@@ -27,6 +28,7 @@ class Message(NamedTuple):
 
     key: bytes
     value: bytes
+    topic: str = CASE_EVENTS.name
 
 
 class Place(NamedTuple):
@@ -41,12 +43,11 @@ class KafkaUnavailable(Exception):  # noqa: N818 - a state of the world, not a f
 
 
 class Producer:
-    """Sends to one topic. Used in one event loop only."""
+    """Used in one event loop only."""
 
-    def __init__(self, options: Mapping[str, Any], topic: str) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         """`options` reach the cluster; nothing is connected yet."""
         self._options = options
-        self._topic = topic
         self._starting = asyncio.Lock()
         self._client: AIOKafkaProducer | None = None
         self._failed_at = float("-inf")
@@ -60,7 +61,7 @@ class Producer:
         patience = PATIENCE + sum(len(message.value) for message in messages) / SLOWEST
         try:
             async with asyncio.timeout(patience):
-                underway = [await client.send(self._topic, message.value, message.key) for message in messages]
+                underway = [await client.send(message.topic, message.value, message.key) for message in messages]
                 placed = [Place(record.partition, record.offset) for record in await asyncio.gather(*underway)]
         except (KafkaError, TimeoutError) as error:
             if not isinstance(error, MessageSizeTooLargeError):
@@ -73,12 +74,12 @@ class Producer:
         return placed
 
     async def ready(self) -> bool:
-        """Whether Kafka answers now and has the topic."""
+        """Whether Kafka answers now and has the topic of case events."""
         try:
             client = await self._started()
             async with asyncio.timeout(PATIENCE):
                 answered = await client.client.force_metadata_update()
-                return bool(answered) and bool(await client.partitions_for(self._topic))
+                return bool(answered) and bool(await client.partitions_for(CASE_EVENTS.name))
         except (KafkaUnavailable, KafkaError, TimeoutError):
             return False
 

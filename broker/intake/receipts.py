@@ -13,6 +13,7 @@ from broker.domain.kle import is_pattern
 from broker.domain.outcome import Code, Delimited, Rejected
 from broker.intake.producer import Place
 from broker.intake.verdicts import Accepted, Judged, Sender, kept_bytes
+from broker.stream.topics import DOCUMENT_EVENTS
 
 _FULL_NUMBER: Final = 8  # characters of NN.NN.NN
 
@@ -21,7 +22,8 @@ _FULL_NUMBER: Final = 8  # characters of NN.NN.NN
 class Receipt:
     """The answer to one request, and the rows behind it.
 
-    events: for each event its index, id, and its place in the log or the verdict it met.
+    events: for each event its index, id, and its place in the log (of case events, unless a topic is said) or the
+    verdict it met.
     """
 
     receipt_id: uuid.UUID
@@ -55,7 +57,8 @@ def _event(one: Judged, places: Iterator[Place]) -> dict[str, Any]:
     match one.verdict:
         case Accepted():
             place = next(places)
-            return {**_named(one), "partition": place.partition, "offset": place.offset}
+            kind = {} if "case_id" in one.verdict.event else {"topic": DOCUMENT_EVENTS.name}
+            return {**_named(one), **kind, "partition": place.partition, "offset": place.offset}
         case Delimited(pointer):
             return {**_named(one), "status": "delimited", "pointer": pointer}
         case Rejected():
@@ -104,6 +107,6 @@ def _rejection(receipt_id: uuid.UUID, place: int, one: Judged, sender: Sender) -
 
 def _kle(one: Judged) -> str | None:
     event = one.offer.event
-    classification = None if isinstance(event, Rejected) else event.get("classification")
+    classification = None if isinstance(event, Rejected) or "case_id" not in event else event.get("classification")
     number = None if classification is None else classification.get("kle")
     return number if number is not None and len(number) == _FULL_NUMBER and is_pattern(number) else None

@@ -4,22 +4,26 @@ The worker judges again, from the original, under the revision lock: so it is th
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
 
+from broker.domain import document
 from broker.domain.agreement import AgreementState, Facts
 from broker.domain.case import CaseEvent
 from broker.domain.classify import Classified, judge
+from broker.domain.document import DocumentEvent, Event
 from broker.domain.form import LONGEST_EVENT_ID
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Delimited, Rejected, Warned
 from broker.intake.canonical import as_sent, from_json, is_storable
 from broker.intake.connector import Connector, Source
 from broker.intake.forms import Item
+from broker.intake.producer import Message
 from broker.stream.framing import encode
+from broker.stream.topics import DOCUMENT_EVENTS
 
 LARGEST_EVENT: Final = 1024 * 1024
 
@@ -42,7 +46,7 @@ class Offer:
     """
 
     index: int
-    event: CaseEvent | Rejected
+    event: Event | Rejected
     authority: str
     system: str
     event_id: str | None
@@ -55,7 +59,7 @@ class Offer:
 class Accepted:
     """May go into the log: the original event, and its bytes there."""
 
-    event: CaseEvent
+    event: Event
     value: bytes
     warnings: tuple[Warned, ...] = ()
 
@@ -83,8 +87,8 @@ def offers_of(payloads: Iterable[object], connector: Connector, source: Source) 
             yield Offer(index, event, source.authority, source.system, event_id, payload, canonical=False)
 
 
-def canonical_offers(items: Iterable[Item]) -> Iterator[Offer]:
-    """Canonical events as parsed JSON."""
+def canonical_offers(items: Iterable[Item], read: Callable[[object], Event | Rejected] = from_json) -> Iterator[Offer]:
+    """Canonical events as parsed JSON; `read` makes one of a kind out of it."""
     for index, (payload, inside) in enumerate(items):
         if isinstance(payload, Rejected):
             yield unreadable(payload, "", "", index)
@@ -92,7 +96,7 @@ def canonical_offers(items: Iterable[Item]) -> Iterator[Offer]:
         said = payload if isinstance(payload, dict) else {}
         authority, system = (_text(said.get(name)) for name in ("authority", "system"))
         event_id = shown_id(said.get("event_id"))
-        yield Offer(index, from_json(payload), authority, system, event_id, payload, canonical=True, inside=inside)
+        yield Offer(index, read(payload), authority, system, event_id, payload, canonical=True, inside=inside)
 
 
 def unreadable(flaw: Rejected, authority: str, system: str, index: int = 0) -> Offer:
@@ -114,11 +118,22 @@ def kept_bytes(payload: object) -> bytes | None:
     return text if len(text) <= LARGEST_EVENT else None
 
 
-def removal_of(event: CaseEvent) -> CaseEvent:
-    """Takes an entry out of the index, and says nothing of the case.
+def removal_of(event: Event) -> Event:
+    """Takes an entry out of the index, or hides a document, and says nothing of it.
 
     Its id is the lowest there is: the same event, sent again when it may be held, is newer.
     """
+    if "case_id" not in event:
+        hidden: DocumentEvent = {
+            "event_id": str(uuid.UUID(int=0)),
+            "system": event["system"],
+            "authority": event["authority"],
+            "document_id": event["document_id"],
+            "registered_at": event["registered_at"],
+            "sequence": event.get("sequence"),
+            "removed": True,
+        }
+        return hidden
     removal: CaseEvent = {
         "event_id": str(uuid.UUID(int=0)),
         "system": event["system"],
@@ -132,8 +147,11 @@ def removal_of(event: CaseEvent) -> CaseEvent:
     return removal
 
 
-def leaves_index(judged: Sequence[Judged]) -> list[CaseEvent]:
-    """Events of cases that may not be, or no longer are wanted, in the index: if they are there, they must go."""
+def leaves_index(judged: Sequence[Judged]) -> list[Event]:
+    """Events of cases that may not be, or no longer are wanted, in the index: if they are there, they must go.
+
+    Of documents too: those are hidden also where only the cases' journals know of them.
+    """
     return [one.offer.event for one in judged if not isinstance(one.offer.event, Rejected) and _leaves(one.verdict)]
 
 
@@ -159,14 +177,28 @@ def _judge(offer: Offer, sender: Sender, facts: Facts, at: int) -> Verdict:
             Code.AUTHORITY_MISMATCH, "/authority", "not among the authorities that the token names", covered=False
         )
     try:
-        value = encode("case_event", event)
+        value = encoded(event)
     except ValueError:
         flaw = Rejected(Code.SCHEMA_VIOLATION, "", "does not fit the published schema")
         return _if_covered(flaw, sender, offer, facts)
     if len(value) > LARGEST_EVENT:
         return Rejected(Code.TOO_LARGE, "", f"more than {LARGEST_EVENT} bytes", covered=False)
-    verdict = judge(event, facts, at)
-    return Accepted(event, value, verdict.warnings) if isinstance(verdict, Classified) else verdict
+    verdict = judge(event, facts, at) if "case_id" in event else document.judge(event, facts, at)
+    if isinstance(verdict, Classified | document.Kept):
+        return Accepted(event, value, verdict.warnings)
+    return verdict
+
+
+def encoded(event: Event) -> bytes:
+    """As it goes into the log. Raises ValueError when it does not fit."""
+    return encode("case_event" if "case_id" in event else "document_event", event)
+
+
+def message(event: Event, value: bytes) -> Message:
+    """Where it goes in the log, and under which key."""
+    if "case_id" not in event:
+        return Message(event["document_id"].encode(), value, DOCUMENT_EVENTS.name)
+    return Message(event["case_id"].encode(), value)
 
 
 def _if_covered(flaw: Rejected, sender: Sender, offer: Offer, facts: Facts) -> Rejected:

@@ -14,8 +14,8 @@ from broker.overviews.reading import Connection, Core, Read, note
 from broker.overviews.shown import show
 from broker.overviews.subscription import Refused, follower, refuse
 from broker.overviews.watch import Change, Watch
+from broker.store import documents, subscriptions
 from broker.store import search as index
-from broker.store import subscriptions
 from broker.store.subscriptions import Subscription
 from broker.stream.topics import OVERVIEWS
 
@@ -145,7 +145,8 @@ class Stream:
             await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,)))
         # The part in the case is that of the first: the primary parties come first.
         query = self._for(frozenset(permitted[:1]))
-        return Event("entry", show(found, state, entry, query, facts, at.date(), reference=permitted[0]))
+        known = await documents.of(connection, [(entry.key, state)])
+        return Event("entry", show(found, state, entry, query, facts, at.date(), known, reference=permitted[0]))
 
     def _permitted(self, entry: Entry, facts: Facts, at: datetime) -> list[str]:
         """The followed citizens for each of whom alone the entry may be shown."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from broker import metrics
 from broker.domain.agreement import Facts
+from broker.domain.case import State
 from broker.domain.entry import Entry
 from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
@@ -15,7 +16,7 @@ from broker.overviews.grants import authorities, grants, principals, roles
 from broker.overviews.reading import Connection, Core, Read, note
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
-from broker.store import access_log
+from broker.store import access_log, documents
 from broker.store import search as index
 
 NOTHING = "nothing_permitted"
@@ -108,9 +109,8 @@ async def _page(
     Returns:
         The entries, and the position of the last of them when more follow.
     """
-    entries: list[dict[str, Any]] = []
+    page: list[tuple[index.Found, State, Entry]] = []
     last: index.Position | None = None
-    reference = search.request.reference
     found_in_order = index.candidates(connection, search.asked, search.allowed, after, search.request.limit + 1)
     async with aclosing(found_in_order) as candidates:
         async for found in candidates:
@@ -118,11 +118,22 @@ async def _page(
             entry = found.entry(state)
             if not search.permits(entry):
                 continue
-            if len(entries) == search.request.limit:
-                return entries, last
-            entries.append(show(found, state, entry, search.query, search.facts, search.on, reference=reference))
+            if len(page) == search.request.limit:
+                return await _shown(connection, search, page), last
+            page.append((found, state, entry))
             last = found.position
-    return entries, None
+    return await _shown(connection, search, page), None
+
+
+async def _shown(
+    connection: Connection, search: _Search, page: list[tuple[index.Found, State, Entry]]
+) -> list[dict[str, Any]]:
+    known = await documents.of(connection, ((entry.key, state) for _, state, entry in page))
+    reference = search.request.reference
+    return [
+        show(found, state, entry, search.query, search.facts, search.on, known, reference=reference)
+        for found, state, entry in page
+    ]
 
 
 async def _log(connection: Connection, query: Query, request: SearchRequest, outcome: Answer | Refused) -> None:

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from broker.domain.agreement import Facts
-from broker.domain.case import NEVER, SENSITIVITY, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
+from broker.domain.case import NEVER, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
+from broker.domain.document import Document, Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
 from broker.domain.policy import POLICY, Permit, Query, decide
 from broker.store.search import Found
@@ -17,9 +18,18 @@ _HANDLERS: Final = ("PRIMARY_HANDLER", "HANDLER")
 
 
 def show(
-    found: Found, state: State, entry: Entry, query: Query, facts: Facts, on: date, *, reference: str | None
+    found: Found,
+    state: State,
+    entry: Entry,
+    query: Query,
+    facts: Facts,
+    on: date,
+    known: Known,
+    *,
+    reference: str | None,
 ) -> dict[str, Any]:
     """One Entry of the contract; `reference` is the party searched for, whose part in the case is told."""
+    confidential_titles = POLICY[query.overview].confidential_titles
     properties = _content(state, "properties")
     classification = _content(state, "classification")
     kle_title = facts.kle.title(entry.kle) if entry.kle else None
@@ -45,15 +55,18 @@ def show(
         "contact": next((actor["contact"] for actor in (handler, responsible) if actor and actor.get("contact")), None),
         "link": properties.get("link"),
         "documents": [
-            _document(item) for item in visible_items(state, "journal") if _may_see(item, entry, query, facts, on)
+            _document(item, document, confidential_title=confidential_titles)
+            for item in visible_items(state, "journal")
+            if (document := shown_in(entry.key, item, known)) is not None
+            and _may_see(document, entry, query, facts, on)
         ],
         "registered_at": moment(_registered_at(found.newest)),
         "received_at": text(found.received_at),
         "indexed_at": text(found.indexed_at),
         "provenance": _provenance(state, classification),
     }
-    # The only place where a title that the public may not see leaves the index.
-    if POLICY[query.overview].confidential_titles and properties.get("confidential_title"):
+    # Here and with documents, and nowhere else, a title that the public may not see leaves the index.
+    if confidential_titles and properties.get("confidential_title"):
         shown["confidential_title"] = properties["confidential_title"]
     return shown
 
@@ -107,22 +120,26 @@ def _named(actor: Item | None) -> dict[str, Any] | None:
     return None if actor is None else {field: actor.get(field) for field in ("id", "name", "authority")}
 
 
-def _may_see(item: Item, entry: Entry, query: Query, facts: Facts, on: date) -> bool:
+def _may_see(document: Document, entry: Entry, query: Query, facts: Facts, on: date) -> bool:
     """A document is seen through the case, and only by whom a case of the document's own level would be shown to."""
-    if item["kind"] != "DOCUMENT":
-        return False
-    level = SENSITIVITY.get(item.get("sensitivity") or "", 0)
-    return level <= entry.sensitivity or isinstance(decide(replace(entry, sensitivity=level), query, facts, on), Permit)
+    if document.level <= entry.sensitivity:
+        return True
+    return isinstance(decide(replace(entry, sensitivity=document.level), query, facts, on), Permit)
 
 
-def _document(item: Item) -> dict[str, Any]:
-    return {
+def _document(item: Item, document: Document, *, confidential_title: bool) -> dict[str, Any]:
+    shown = {
         "document_id": item.get("document_id"),
-        "title": item["title"],
+        "title": document.title,
+        "type": document.type,
+        "letter_date": document.letter_date,
         "registered_at": moment(item["registered_at"]),
-        "sensitivity": item.get("sensitivity"),
+        "sensitivity": SENSITIVITY_NAMES.get(document.level),
         "link": item.get("link"),
     }
+    if confidential_title and document.confidential_title:
+        shown["confidential_title"] = document.confidential_title
+    return shown
 
 
 def _provenance(state: State, classification: dict[str, Any]) -> dict[str, Any]:

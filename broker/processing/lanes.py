@@ -52,7 +52,7 @@ class Lanes:
 
     def __init__(self, work: Work, executor: Executor, end: Callable[[int], NoReturn] = os._exit) -> None:
         self.epoch = 0
-        self.waiting: set[int] = set()
+        self.waiting: set[TP] = set()
         """Partitions whose batch waits for the world to come back: no stall of ours."""
         self._work = work
         self._executor = executor
@@ -129,7 +129,7 @@ class Lanes:
             tell("crashed", error=type(error).__name__, at=_where(error), code=getattr(error, "sqlstate", None))
             self._end(1)
         finally:
-            self.waiting.discard(batch.tp.partition)
+            self.waiting.discard(batch.tp)
 
     async def _apply(self, batch: Batch, position: int) -> None:
         """However often it takes, while the batch is still of this epoch; no thread is held in between."""
@@ -138,7 +138,7 @@ class Lanes:
             try:
                 await self._in_thread(self._work.apply, batch, self._places[batch.tp], position, attempt > 0)
             except TryAgain:
-                self.waiting.add(batch.tp.partition)
+                self.waiting.add(batch.tp)
                 await asyncio.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
                 attempt += 1
             else:

@@ -6,7 +6,7 @@ What is wrong with an event becomes its verdict; what is wrong with the world is
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ from broker.stream.framing import Decoder
 from broker.stream.registry import Registry, RegistryUnreachable
 
 Step = store.Advance
+Write = Callable[[psycopg.Connection[Any], list[Arrival], Facts, Place], Plan]
+"""Judges arrivals by the facts and writes all but the position."""
 # What may be wrong with the world; a session that Postgres ended for idling counts as an internal error there.
 WORLD: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
 
@@ -42,13 +44,21 @@ class Session:
     facts: Facts
 
 
-class Projector:
-    """Does the work of the lanes; each thread has a database session of its own."""
+def write_cases(connection: psycopg.Connection[Any], arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
+    """A batch of case events."""
+    made = plan(arrivals, facts, place)
+    store.write(connection, made, place)
+    return made
 
-    def __init__(self, settings: Settings) -> None:
+
+class Projector:
+    """Does the work of the lanes for one kind of event; each thread has a database session of its own."""
+
+    def __init__(self, settings: Settings, schema: str = "case_event", write: Write = write_cases) -> None:
         self._settings = settings
         self._admin = admin(confluent_options(settings))
-        self._decoder = Decoder("case_event", Registry(settings.registry).schema)
+        self._decoder = Decoder(schema, Registry(settings.registry).schema)
+        self._write = write
         self._mine = threading.local()
         self._unheard: dict[Place, tuple[Plan, list[Arrival]]] = {}
 
@@ -86,8 +96,7 @@ class Projector:
                 session.facts = facts.load(session.connection)
             store.advance(session.connection, step)
             if arrivals:
-                made = plan(arrivals, session.facts, step.place)
-                store.write(session.connection, made, step.place)
+                made = self._write(session.connection, arrivals, session.facts, step.place)
                 # Counted when its commit is known, be it that nobody heard of it at first.
                 self._unheard[step.place] = made, arrivals
 

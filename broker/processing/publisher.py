@@ -52,7 +52,9 @@ def messages(claim: outbox.Claim, on: date) -> list[Message]:
         entry = entry_of(marked.key, marked.state)
         for overview in POLICY.values():
             if overview.published:
-                value = publication(entry, marked.state, marked.revision, overview.name, claim.facts, on)
+                value = publication(
+                    entry, marked.state, marked.revision, overview.name, claim.facts, on, claim.documents
+                )
                 encoded = None if value is None else bounded("overview_entry", value, "content")
                 sent.append((OVERVIEWS[overview.name].name, str(marked.key).encode(), encoded))
     return sent

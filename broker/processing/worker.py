@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import faust
@@ -14,14 +15,14 @@ from confluent_kafka import KafkaException
 
 from broker.logs import tell
 from broker.processing.batching import Batch, Transport
+from broker.processing.documents import work
 from broker.processing.lanes import Lanes
-from broker.processing.projector import Projector
 from broker.processing.watchdog import watch
 from broker.scrape import serve
 from broker.settings import Settings
 from broker.stream import avro
 from broker.stream.clients import aiokafka_options
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import READ_BY_WORKERS
 
 SESSIONS: Final = 2
 GC_THRESHOLDS: Final = (200_000, 20, 20)
@@ -46,16 +47,19 @@ class App(faust.App):  # type: ignore[misc]
 
     keeper: Lanes
     kafka_options: dict[str, Any]
-    projector: Projector
 
     def _crash(self, reason: BaseException) -> None:
         """Any part of Faust that crashes takes the process with it: half a worker is worse than none."""
         tell("crashed", error=type(reason).__name__)
         os._exit(1)
 
-    def owned(self) -> set[int]:
-        """The partitions that are ours."""
-        return {tp.partition for tp in self.keeper.owned()}
+    def owned(self, topic: str) -> set[int]:
+        """The partitions of a topic that are ours."""
+        return {tp.partition for tp in self.keeper.owned() if tp.topic == topic}
+
+    def waiting(self, topic: str) -> set[int]:
+        """Those whose batch waits for the world to come back."""
+        return {tp.partition for tp in self.keeper.waiting.copy() if tp.topic == topic}
 
 
 def build(settings: Settings) -> App:
@@ -77,21 +81,21 @@ def build(settings: Settings) -> App:
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     app.kafka_options = aiokafka_options(settings)
-    app.projector = Projector(settings)
     executor = ThreadPoolExecutor(SESSIONS, thread_name_prefix="lane")
-    topic = app.topic(CASE_EVENTS.name, schema=AsItIs())
 
-    @app.agent(topic)  # type: ignore[untyped-decorator]
     async def project(batches: faust.Stream[Batch]) -> None:
         async for batch in batches:
             await app.keeper.put(batch)
+
+    for topic in READ_BY_WORKERS:
+        app.agent(app.topic(topic.name, schema=AsItIs()), name=topic.name)(project)
 
     @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
     async def finish(*_: object, **__: object) -> None:
         tell("stopping")
         await app.keeper.stop()
 
-    app.keeper = Lanes(app.projector, executor)
+    app.keeper = Lanes(work(settings), executor)
     return app
 
 
@@ -104,7 +108,8 @@ def run(settings: Settings) -> None:
 
     async def main() -> None:
         app = build(settings)
-        watch(settings, CASE_EVENTS.name, app.owned, lambda: app.keeper.waiting)
+        for topic in READ_BY_WORKERS:
+            watch(settings, topic.name, partial(app.owned, topic.name), partial(app.waiting, topic.name))
         tell("started", compiled=avro.COMPILED)
         worker = app.Worker(
             loglevel="ERROR",

@@ -1,15 +1,16 @@
 """What is to be published, claimed and settled; nothing is settled before Kafka has it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from broker.domain.agreement import Facts
 from broker.domain.case import State
+from broker.domain.document import Known
 from broker.domain.identity import EntryKey
-from broker.store import facts
+from broker.store import documents, facts
 from broker.store.database import query
 from broker.store.document import load
 
@@ -31,10 +32,11 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Entries and the facts of the same snapshot."""
+    """Entries and the facts of the same snapshot, and what was known of their documents after it."""
 
     entries: tuple[Marked, ...]
     facts: Facts
+    documents: Known = field(default_factory=dict)
 
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
@@ -49,13 +51,10 @@ def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known
         revision = connection.execute("SELECT revision FROM reference_revision").fetchone()
         if revision is None or revision[0] != known.revision:
             known = facts.load(connection)
-    return Claim(
-        tuple(
-            Marked(EntryKey(*key), mark, lane == 0, current, load(document))
-            for *key, mark, lane, current, document in rows
-        ),
-        known,
+    entries = tuple(
+        Marked(EntryKey(*key), mark, lane == 0, current, load(document)) for *key, mark, lane, current, document in rows
     )
+    return Claim(entries, known, documents.claimed(connection, ((marked.key, marked.state) for marked in entries)))
 
 
 def settle(connection: Connection, shard: int, published: Sequence[Marked]) -> None:

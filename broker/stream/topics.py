@@ -28,16 +28,14 @@ _OVERVIEW = {
     "min.cleanable.dirty.ratio": "0.1",
 }
 
-CASE_EVENTS: Final = Topic(
-    "sagsbro.case-events.v1",
-    6,
-    "case_event",
-    {
-        "retention.ms": str(35 * DAY),
-        "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(2 * 1024 * 1024),
-    },
-)
+_EVENTS = {
+    "retention.ms": str(35 * DAY),
+    "message.timestamp.type": "LogAppendTime",
+    "max.message.bytes": str(2 * 1024 * 1024),
+}
+
+CASE_EVENTS: Final = Topic("sagsbro.case-events.v1", 6, "case_event", _EVENTS)
+DOCUMENT_EVENTS: Final = Topic("sagsbro.document-events.v1", 3, "document_event", _EVENTS)
 CONSENTS: Final = Topic("sagsbro.consents.v1", 3, None, {"retention.ms": str(35 * DAY)})
 REJECTIONS: Final = Topic(
     "sagsbro.rejections.v1", 3, "rejection", {"retention.ms": str(30 * DAY), "max.message.bytes": str(LARGEST_VALUE)}
@@ -48,4 +46,5 @@ OVERVIEWS: Final = {
 }
 ANCHORS: Final = Topic("sagsbro.access-log-anchors.v1", 1, None, {"retention.ms": "-1"})
 
-TOPICS: Final = (CASE_EVENTS, CONSENTS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)
+READ_BY_WORKERS: Final = (CASE_EVENTS, DOCUMENT_EVENTS)
+TOPICS: Final = (*READ_BY_WORKERS, CONSENTS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import KafkaException
 
 from broker.cli.setup import prepare
+from broker.domain.document import NOTHING_KNOWN
 from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import read_verdict
@@ -31,7 +32,7 @@ from broker.store.document import load
 from broker.stream.clients import aiokafka_options, confluent_options
 from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
-from broker.stream.topics import CASE_EVENTS, OVERVIEWS, REJECTIONS
+from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
 from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, digest, expected_lines, held_line
 from ops.embedded import instance
 from ops.embedded.instance import Instance
@@ -222,8 +223,8 @@ def settle(settings: Settings, patience_s: float = SETTLE_S) -> list[str]:
     left = "nothing answered"
     while time.monotonic() < deadline:
         try:
-            found = logs(client, CASE_EVENTS.name, partitions_of(client, CASE_EVENTS.name))
-            end = sum(log.end for log in found.values())
+            found = [logs(client, topic.name, partitions_of(client, topic.name)) for topic in READ_BY_WORKERS]
+            end = sum(log.end for listed in found for log in listed.values())
             with connect(settings.dsn, "faults") as connection:
                 row = connection.execute(
                     "SELECT (SELECT coalesce(sum(next_offset), 0) FROM position), (SELECT count(*) FROM dirty),"
@@ -279,7 +280,7 @@ def _topic_equals_table(settings: Settings, connection: psycopg.Connection[Any])
     rows = connection.execute("SELECT authority, system, case_id::text, revision, document FROM entry")
     for *parts, revision, document in rows:
         key, state = EntryKey(*parts), load(document)
-        value = publication(entry_of(key, state), state, revision, "sapa", known, on)
+        value = publication(entry_of(key, state), state, revision, "sapa", known, on, NOTHING_KNOWN)
         if value is not None:
             expected[str(key)] = value
     topic = {key: decoder.decode(value) for key, value in folded(settings, OVERVIEWS["sapa"].name).items() if value}

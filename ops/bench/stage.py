@@ -17,7 +17,7 @@ from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import Log, admin, logs, partitions_of
 from broker.stream.framing import Decoder
-from broker.stream.topics import CASE_EVENTS, OVERVIEWS, Topic
+from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, Topic
 from ops.bench.expected import Expected, our_table, peers_table
 from ops.bench.faults import verdicts
 from ops.bench.filled import Filled
@@ -281,7 +281,7 @@ def _let_groups_gather(kafka: Part | None) -> None:
 
 
 def _all_share(shares: dict[int, int], workers: int) -> bool:
-    return len(shares) == workers and sum(shares.values()) == CASE_EVENTS.partitions
+    return len(shares) == workers and sum(shares.values()) == sum(topic.partitions for topic in READ_BY_WORKERS)
 
 
 def _not_later_than(deadline: float) -> None:

@@ -16,7 +16,7 @@ from broker.security import Issuer
 from broker.settings import Settings
 from broker.store.database import connect
 from broker.stream.clients import aiokafka_options
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
 from ops.bench.faults import settle, verdicts
 from ops.bench.storm import AUTHORITY, SYSTEM, Storm
 from ops.embedded.instance import Instance
@@ -123,7 +123,7 @@ def test_what_two_workers_and_two_publishers_tell_adds_up_to_what_happened(whole
         open_ = Counter(dict(connection.execute("SELECT code, count(*) FROM rejection GROUP BY code").fetchall()))
         newest = connection.execute("SELECT max(last_registered_at) / 1e6::float8 FROM source_freshness").fetchone()
     urls = [f"{settings.api_url}/metrics", *running.metrics]
-    partitions = sorted(str(partition) for partition in range(CASE_EVENTS.partitions))
+    partitions = sorted(str(partition) for topic in READ_BY_WORKERS for partition in range(topic.partitions))
 
     def has_settled(now: Scrape) -> bool:
         depths = [told.value for told in now.all("outbox_depth")]

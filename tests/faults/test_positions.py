@@ -12,7 +12,7 @@ from broker.settings import Settings
 from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import make_topics
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
 from ops.embedded.instance import Instance
 
 Parts = tuple[Instance, Settings]
@@ -47,7 +47,9 @@ def test_a_position_outside_the_log_another_cluster_and_a_topic_made_anew_are_re
     change(settings, "UPDATE position SET cluster_id = 'elsewhere' WHERE partition = 1")
     assert "from cluster elsewhere" in refusal()
     with connect(settings.dsn, "test") as connection:
-        connection.execute("UPDATE position SET cluster_id = (SELECT cluster_id FROM position WHERE partition = 0)")
+        connection.execute(
+            "UPDATE position SET cluster_id = (SELECT min(cluster_id) FROM position WHERE partition = 0)"
+        )
 
     _make_anew(AdminClient(confluent_options(settings)), settings)
     assert "made anew" in refusal()
@@ -63,5 +65,5 @@ def _make_anew(client: AdminClient, settings: Settings) -> None:
 def test_positions_of_partitions_that_were_never_read_begin_at_the_start_of_the_log(parts: Parts) -> None:
     _, settings = parts
     with psycopg.connect(settings.dsn) as connection:
-        rows = connection.execute("SELECT partition, next_offset FROM position ORDER BY partition").fetchall()
-    assert rows == [(partition, 0) for partition in range(CASE_EVENTS.partitions)]
+        rows = connection.execute("SELECT topic, partition, next_offset FROM position ORDER BY 1, 2").fetchall()
+    assert rows == [(topic.name, n, 0) for topic in READ_BY_WORKERS for n in range(topic.partitions)]

@@ -22,7 +22,7 @@ from broker.store import registry
 from broker.store.database import connect, migrate
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, make_topics
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
 
 AUTHORITY = "55133018"
 OTHER = "29189420"
@@ -91,7 +91,7 @@ async def running(database: str, kafka: str, *, migrated: bool = True) -> AsyncI
 def prepare(settings: Settings) -> None:
     """Schema, topic, bundled schemas, an agreement, a KLE edition."""
     migrate(settings.dsn)
-    make_topics(admin(confluent_options(settings)), [CASE_EVENTS], 1)
+    make_topics(admin(confluent_options(settings)), READ_BY_WORKERS, 1)
     with connect(settings.dsn, "test") as connection, connection.transaction():
         registry.seed(connection)
         connection.execute("INSERT INTO kle_edition (published) VALUES ('2020-01-01')")

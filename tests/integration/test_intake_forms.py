@@ -18,7 +18,6 @@ from broker.intake.producer import Message, Place, Producer
 from broker.store.database import connect
 from broker.store.outbox import expire
 from broker.stream.clients import aiokafka_options
-from broker.stream.topics import CASE_EVENTS
 from ops.embedded import postgres
 from ops.embedded.part import Part
 from tests.integration.running import CPR, Running, event, log_of, running
@@ -251,7 +250,7 @@ class After(Producer):
     """Sends, and then something happens."""
 
     def __init__(self, api: Running, then: Callable[[], object]) -> None:
-        super().__init__(aiokafka_options(api.settings), CASE_EVENTS.name)
+        super().__init__(aiokafka_options(api.settings))
         self._then = then
 
     async def send(self, messages: Sequence[Message]) -> list[Place]:

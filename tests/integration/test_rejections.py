@@ -19,7 +19,7 @@ from broker.store import database
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, make_topics
 from broker.stream.framing import Decoder, encode
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import CASE_EVENTS, DOCUMENT_EVENTS, READ_BY_WORKERS, Topic
 from ops.embedded.part import Part
 
 AARHUS = "55133018"
@@ -113,7 +113,7 @@ async def test_after_the_cause_is_mended_a_replay_puts_the_event_into_the_log(
     database: str, tmp_path: Path, kafka: Part
 ) -> None:
     settings = Settings(kafka=kafka.address, database=SecretStr(database))
-    make_topics(admin(confluent_options(settings)), [CASE_EVENTS], 1)
+    make_topics(admin(confluent_options(settings)), READ_BY_WORKERS, 1)
     rejections = running(database, tmp_path, kafka.address)
     agreed = {"authority": AARHUS, "system": "sbsys", "state": "FULL", "kle": ["27.*"]}
     agreed |= {"sensitivity": "VIP_SAGER", "from_date": "2020-01-01"}
@@ -124,14 +124,20 @@ async def test_after_the_cause_is_mended_a_replay_puts_the_event_into_the_log(
     )
     from_log = rejections.keep(encode("case_event", EVENT), CASE_EVENTS.name)
     from_intake = rejections.keep(orjson.dumps(CANONICAL))
+    document = {"event_id": "d-1", "system": "sbsys", "authority": AARHUS, "document_id": CASE, "registered_at": 0}
+    document_from_log = rejections.keep(encode("document_event", document | {"removed": False}), DOCUMENT_EVENTS.name)
+    document_from_intake = rejections.keep(
+        orjson.dumps(document | {"event_id": "d-2", "registered_at": "2024-05-01T10:00:00Z"})
+    )
 
-    for kept in (from_log, from_intake):
+    for kept in (from_log, from_intake, document_from_log, document_from_intake):
         assert await in_thread(rejections, "replay", kept) == (
             0,
             {"rejection_id": kept, "state": "replayed", "sent": 1},
         )
 
-    assert await sent(kafka.address) >= {"e-1", "e-2"}
+    assert await sent(kafka.address, CASE_EVENTS) >= {"e-1", "e-2"}
+    assert await sent(kafka.address, DOCUMENT_EVENTS) == {"d-1", "d-2"}
     assert await in_thread(rejections, "list") == (0, [])
 
 
@@ -140,12 +146,13 @@ async def in_thread(rejections: Rejections, *arguments: str) -> tuple[int, Any]:
     return await asyncio.to_thread(rejections.does, *arguments)
 
 
-async def sent(address: str) -> set[str]:
-    """The ids of all events of the case in the log."""
-    decoder = Decoder("case_event", lambda _: None)
+async def sent(address: str, topic: Topic) -> set[str]:
+    """The ids of all events of the case, or the document, in the log."""
+    assert topic.subject is not None
+    decoder = Decoder(topic.subject, lambda _: None)
     consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
-    partitions = [TopicPartition(CASE_EVENTS.name, number) for number in range(CASE_EVENTS.partitions)]
+    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     consumer.assign(partitions)
     ends = await consumer.end_offsets(partitions)
     found: set[str] = set()

@@ -87,7 +87,7 @@ def test_each_line_is_judged_as_promised_and_every_kind_comes() -> None:
     whole = {
         key_of(one.verdict.event).case_id
         for one in judged
-        if isinstance(one.verdict, Accepted) and one.verdict.event.get("progress")
+        if isinstance(one.verdict, Accepted) and "case_id" in one.verdict.event and one.verdict.event.get("progress")
     }
     assert {case for sending in sent for case, _ in sending.cases} == whole
 

@@ -7,7 +7,7 @@ LEFT JOIN LATERAL (
     FROM (
         SELECT first_offset, next_offset, verdicts
         FROM outcome
-        WHERE topic = %(topic)s
+        WHERE topic = coalesce(said.event ->> 'topic', %(topic)s)
             AND partition = (said.event ->> 'partition')::integer
             AND first_offset <= (said.event ->> 'offset')::bigint
         ORDER BY first_offset DESC
@@ -19,7 +19,7 @@ LEFT JOIN LATERAL (
     SELECT jsonb_build_object('code', code, 'detail', detail, 'pointer', pointer) AS body
     FROM rejection
     WHERE verdict.byte >= %(rejected)s
-        AND topic = %(topic)s
+        AND topic = coalesce(said.event ->> 'topic', %(topic)s)
         AND partition = (said.event ->> 'partition')::integer
         AND log_offset = (said.event ->> 'offset')::bigint
     LIMIT 1
