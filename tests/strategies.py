@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from broker.domain.case import SENSITIVITY, STATES, CaseEvent, State, content_hash, said_by, stamp_of
+from broker.domain.document import DocumentEvent
 from broker.stream.framing import HEADER, encode
 
 AUTHORITY = "55133018"
@@ -81,3 +82,26 @@ def events(draw: st.DrawFn) -> CaseEvent:
 def stated(event: CaseEvent) -> State:
     """What the event says, with the stamp the worker would give it."""
     return said_by(event, stamp_of(event, content_hash(encode("case_event", event)[HEADER.size :])), event["event_id"])
+
+
+SYSTEM = "sbsys"
+DOCUMENT = str(uuid.UUID(int=0xD0))
+
+
+@st.composite
+def document_events(draw: st.DrawFn) -> DocumentEvent:
+    """One registration that a FULL agreement over everything accepts; of few documents, so that they collide."""
+    return {
+        "event_id": str(uuid.UUID(int=draw(st.integers(1, 6)))),
+        "system": SYSTEM,
+        "authority": AUTHORITY,
+        "document_id": draw(st.sampled_from((DOCUMENT, CASES[0], CASES[1]))),
+        "registered_at": draw(MOMENTS),
+        "sequence": draw(st.none() | st.integers(-1, 1)),
+        "title": draw(st.none() | TEXT),
+        "confidential_title": draw(st.none() | TEXT),
+        "type": draw(st.none() | TEXT),
+        "letter_date": draw(st.none() | st.dates().map(str)),
+        "sensitivity": draw(st.none() | st.sampled_from(tuple(SENSITIVITY))),
+        "removed": draw(st.booleans()),
+    }
