@@ -116,24 +116,6 @@ async def document_events(request: Request, core: Cored, token: Vendor, key: Key
     return await take_in(request, core, token, sender, offers, key)
 
 
-@router.post("/document-events", status_code=202, responses=_ANSWERS, openapi_extra=_body(forms.JSON, *forms.LINES))
-async def document_events(request: Request, core: Cored, token: Vendor, key: Key = None) -> Response:
-    """Canonical document events: one or an array, or one a line. Any number of cases may name a document.
-
-    A case names it in its journal by `document_id`. The newest registration says all there is. The body may be gzip.
-    """
-    sender = _sender(token)
-    media_type = _accepted(request, (forms.JSON, *forms.LINES))
-
-    def offers(body: bytes) -> Iterable[Offer]:
-        items = forms.canonical(media_type, body)
-        if isinstance(items, Rejected):
-            return [unreadable(items, "", sender.system)]
-        return canonical_offers(_bounded(items), document_from_json)
-
-    return await take_in(request, core, token, sender, offers, key)
-
-
 @lru_cache(maxsize=256)
 def connector_of(system: str) -> Connector | None:
     """The installed one of that name."""
