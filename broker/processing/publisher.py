@@ -51,9 +51,8 @@ PRODUCER: Final = {
     "queue.buffering.max.kbytes": CLAIM * LARGEST_VALUE // 1024,
     "logger": logging.getLogger("librdkafka"),
 }
-# A stopped publisher's session must end, or its lock would bar the shard for ever. A mark that comes back after a crash
-# of the database is published once more: what is taken out of the set need not wait for the disk.
-SESSION: Final = "SET idle_session_timeout = '6s'; SET synchronous_commit = off"
+# A stopped publisher's session must end, or its lock would bar the shard for ever.
+LOCK_IDLE: Final = "SET idle_session_timeout = '6s'"
 LOCK_CLASS: Final = 7_346_001
 REJECTION_SHARD: Final = outbox.SHARDS
 Message = tuple[str, bytes, bytes | None]
@@ -159,7 +158,7 @@ def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
 
 def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
     connection = connect(settings.dsn, f"publisher-{shard}")
-    connection.execute(SESSION)
+    connection.execute(LOCK_IDLE)
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, shard]).fetchone()
     if row is not None and row[0]:
         return connection
