@@ -306,12 +306,23 @@ async def _fold(settings: Settings, topic: str) -> dict[str, bytes | None]:
         ]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
+        ends = await _written(settings, places)
         newest: dict[str, bytes | None] = {}
         while any([await consumer.position(place) < ends[place] for place in places]):
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 newest.update((record.key.decode(), record.value) for record in records)
         return newest
+    finally:
+        await consumer.stop()
+
+
+async def _written(settings: Settings, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where each partition ends, whatever is committed: Kafka answers a commit before it has marked it in every one."""
+    consumer = AIOKafkaConsumer(**aiokafka_options(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
     finally:
         await consumer.stop()
 
