@@ -13,14 +13,12 @@ from typing import Final, NamedTuple, NotRequired, TypedDict, cast, final
 from broker.domain.agreement import AgreementState, Facts, gate
 from broker.domain.batch import Arrival, Place, Plan, reject
 from broker.domain.case import NEVER, SENSITIVITY, CaseEvent, Item, Stamp, State, just_before, stamp_of, visible_items
-from broker.domain.form import FUTURE_TOLERANCE, LONGEST_EVENT_ID, LONGEST_KEY, MICROSECONDS, NUL
-from broker.domain.identity import EntryKey, has_cpr, is_cvr, is_uuid
+from broker.domain.form import EARLIEST, FUTURE_TOLERANCE, LONGEST_KEY, NUL, identity_flaw, violation
+from broker.domain.identity import EntryKey, has_cpr, is_uuid
 from broker.domain.outcome import VERDICT_BYTE, Code, Rejected, Warned, WarningCode
 
 TITLES: Final = ("title", "confidential_title")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_EARLIEST: Final = -62_135_596_800 * MICROSECONDS
-_LONG: Final = 1 << 63
 
 
 @final
@@ -216,24 +214,15 @@ def _reference(key: EntryKey, item: Item) -> Reference | None:
 
 
 def _flaws(event: DocumentEvent, at: int) -> Iterator[Rejected]:
-    event_id = event["event_id"]
-    if not 0 < len(event_id) <= LONGEST_EVENT_ID or NUL in event_id:
-        yield _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
-    if has_cpr(event_id):
-        yield _violation("/event_id", "a civil registration number stands in the identifier")
-    if not is_cvr(event["authority"]):
-        yield _violation("/authority", "a CVR number has 8 digits")
-    if not is_uuid(event["document_id"]):
-        yield _violation("/document_id", "a UUID in lower case")
+    if (flaw := identity_flaw(event, "document_id")) is not None:
+        yield flaw
     yield from _time_flaws(event, at)
     yield from _content_flaws(event)
 
 
 def _time_flaws(event: DocumentEvent, at: int) -> Iterator[Rejected]:
-    if not -_LONG <= (event.get("sequence") or 0) < _LONG:
-        yield _violation("/sequence", "an integer of 64 bits")
-    if event["registered_at"] < _EARLIEST:
-        yield _violation("/registered_at", "a time between the years 1 and 9999")
+    if event["registered_at"] < EARLIEST:
+        yield violation("/registered_at", "a time between the years 1 and 9999")
     if event["registered_at"] > at + FUTURE_TOLERANCE:
         yield Rejected(Code.REGISTERED_IN_FUTURE, "/registered_at", "more than five minutes ahead")
 
@@ -241,21 +230,17 @@ def _time_flaws(event: DocumentEvent, at: int) -> Iterator[Rejected]:
 def _content_flaws(event: DocumentEvent) -> Iterator[Rejected]:
     for name in (*TITLES, "type"):
         if NUL in (_text(event, name) or ""):
-            yield _violation(f"/{name}", "characters, none of them NUL")
+            yield violation(f"/{name}", "characters, none of them NUL")
     if len(event.get("type") or "") > LONGEST_KEY:
-        yield _violation("/type", f"at most {LONGEST_KEY} characters")
+        yield violation("/type", f"at most {LONGEST_KEY} characters")
     if (letter_date := event.get("letter_date")) is not None and not _is_date(letter_date):
-        yield _violation("/letter_date", "a date as YYYY-MM-DD")
+        yield violation("/letter_date", "a date as YYYY-MM-DD")
     if (sensitivity := event.get("sensitivity")) is not None and sensitivity not in SENSITIVITY:
         yield Rejected(Code.SENSITIVITY_UNKNOWN, "/sensitivity", "not one of the four levels")
 
 
 def _level(sensitivity: str | None) -> int:
     return 0 if sensitivity is None else SENSITIVITY.get(sensitivity, 0)
-
-
-def _violation(pointer: str, detail: str) -> Rejected:
-    return Rejected(Code.SCHEMA_VIOLATION, pointer, detail)
 
 
 def _is_date(text: str) -> bool:

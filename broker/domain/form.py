@@ -3,7 +3,7 @@
 Each rule gives the first flaw it finds, or None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -43,7 +43,8 @@ PARTY_FORMS: Final[dict[str, Callable[[str], bool]]] = {
 }
 
 
-def _violation(pointer: str, detail: str) -> Rejected:
+def violation(pointer: str, detail: str) -> Rejected:
+    """A field that does not fit the schema, by its JSON pointer."""
     return Rejected(Code.SCHEMA_VIOLATION, pointer, detail)
 
 
@@ -55,14 +56,14 @@ def _one_of(names: frozenset[str]) -> str:
     return "one of " + " ".join(sorted(names))
 
 
-_EARLIEST = -62_135_596_800 * MICROSECONDS
+EARLIEST: Final = -62_135_596_800 * MICROSECONDS
 _LATEST = 253_402_300_799 * MICROSECONDS
 
 
 def head_flaw(event: CaseEvent, at: int) -> Rejected | None:
     """What is wrong with the event as such; `at` is when it was received, microseconds since 1970, UTC."""
     return (
-        _identity_flaw(event)
+        identity_flaw(event, "case_id")
         or _change_flaw(event)
         or _moment_flaw(event)
         or (
@@ -73,19 +74,20 @@ def head_flaw(event: CaseEvent, at: int) -> Rejected | None:
     )
 
 
-def _identity_flaw(event: CaseEvent) -> Rejected | None:
+def identity_flaw(event: Mapping[str, Any], subject: str) -> Rejected | None:
+    """What is wrong with who says it, and of what; `subject`: the field that has its UUID."""
     event_id = event["event_id"]
     if not 0 < len(event_id) <= LONGEST_EVENT_ID or NUL in event_id:
-        return _violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
+        return violation("/event_id", f"1 to {LONGEST_EVENT_ID} characters, none of them NUL")
     # A UUID has no room for one: no six digits stand alone in it.
     if not is_uuid(event_id) and has_cpr(event_id):
-        return _violation("/event_id", "a civil registration number stands in the identifier")
+        return violation("/event_id", "a civil registration number stands in the identifier")
     if not is_cvr(event["authority"]):
-        return _violation("/authority", "a CVR number has 8 digits")
-    if not is_uuid(event["case_id"]):
-        return _violation("/case_id", "a UUID in lower case")
+        return violation("/authority", "a CVR number has 8 digits")
+    if not is_uuid(event[subject]):
+        return violation(f"/{subject}", "a UUID in lower case")
     if not -(1 << 63) <= (event.get("sequence") or 0) < 1 << 63:
-        return _violation("/sequence", "an integer of 64 bits")
+        return violation("/sequence", "an integer of 64 bits")
     return None
 
 
@@ -98,16 +100,16 @@ def _change_flaw(event: CaseEvent) -> Rejected | None:
         return Rejected(Code.MANDATORY_MISSING, "", "the event says nothing of the case")
     if change == "REMOVED":
         if event.get("removal_reason") not in REMOVAL_REASONS:
-            return _violation("/removal_reason", _one_of(REMOVAL_REASONS))
+            return violation("/removal_reason", _one_of(REMOVAL_REASONS))
         return None
-    return _violation("/change", "REGISTERED or REMOVED")
+    return violation("/change", "REGISTERED or REMOVED")
 
 
 def _moment_flaw(event: CaseEvent) -> Rejected | None:
-    if not _EARLIEST <= event["registered_at"] <= _LATEST:
+    if not EARLIEST <= event["registered_at"] <= _LATEST:
         return _no_moment("/registered_at")
     properties = event.get("properties")
-    if properties is not None and not _EARLIEST <= properties["created_at"] <= _LATEST:
+    if properties is not None and not EARLIEST <= properties["created_at"] <= _LATEST:
         return _no_moment("/properties/created_at")
     return (
         _moment_in(event, "progress", "effective_from")
@@ -121,13 +123,13 @@ def _moment_flaw(event: CaseEvent) -> Rejected | None:
 def _moment_in(event: CaseEvent, group: str, name: str) -> Rejected | None:
     for index, item in enumerate(items_of(event, group)):
         moment = item.get(name)
-        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+        if moment is not None and not EARLIEST <= moment <= _LATEST:
             return _no_moment(f"/{group}/items/{index}/{name}")
     return None
 
 
 def _no_moment(pointer: str) -> Rejected:
-    return _violation(pointer, "a time between the years 1 and 9999")
+    return violation(pointer, "a time between the years 1 and 9999")
 
 
 def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:
@@ -140,7 +142,7 @@ def group_flaw(event: CaseEvent) -> Rejected | None:
     """What is wrong inside the groups: the first of it, in their order."""
     properties = event.get("properties")
     if properties is not None and not _searchable(properties["user_key"]):
-        return _violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
+        return violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
     access = event.get("access")
     if access is not None:
         level = access.get("sensitivity")
@@ -164,24 +166,24 @@ def _items_flaw(group: str, items: list[dict[str, Any]], flaw_of: ItemFlaw) -> R
             return replace(flaw, pointer=f"/{group}/items/{index}{flaw.pointer}")
         item_id = item["item_id"]
         if item_id in seen:
-            return _violation(f"/{group}/items/{index}/item_id", "the same item twice in one list")
+            return violation(f"/{group}/items/{index}/item_id", "the same item twice in one list")
         seen.add(item_id)
     return None
 
 
 def _principal_flaw(item: Item) -> Rejected | None:
     if not _searchable(item["principal_id"]):
-        return _violation("/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
+        return violation("/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
     return None
 
 
 def _actor_flaw(actor: Item) -> Rejected | None:
-    return None if actor["role"] in ACTOR_ROLES else _violation("/role", _one_of(ACTOR_ROLES))
+    return None if actor["role"] in ACTOR_ROLES else violation("/role", _one_of(ACTOR_ROLES))
 
 
 def _journal_flaw(entry: Item) -> Rejected | None:
     if entry["kind"] not in JOURNAL_KINDS:
-        return _violation("/kind", _one_of(JOURNAL_KINDS))
+        return violation("/kind", _one_of(JOURNAL_KINDS))
     level = entry.get("sensitivity")
     if level is not None and level not in SENSITIVITY:
         return Rejected(Code.SENSITIVITY_UNKNOWN, "/sensitivity", "not one of the four levels")

@@ -6,12 +6,11 @@ from typing import Final
 from broker.domain.agreement import Facts
 from broker.domain.identity import EntryKey
 from broker.domain.rederive import rederived
-from broker.store.document import load
+from broker.store.document import load, original_of
 from broker.store.rows import COLUMNS, Row, row
 
 _COUNT: Final = 2
 _LENGTH: Final = Struct(">i")
-_STATE: Final = b"{"
 
 
 def anew(stored: Row, facts: Facts) -> tuple[EntryKey, Row, bool]:
@@ -21,11 +20,10 @@ def anew(stored: Row, facts: Facts) -> tuple[EntryKey, Row, bool]:
         stored: as PostgreSQL gives it in the binary form of COPY, ordinal 0 and shape without the bit `SEVERAL`.
     """
     key, document = read(stored)
-    original = None if document.startswith(_STATE) else document.partition(b"\n")[2]
     state = rederived(load(document), facts)
     classification = state.groups.get("classification")
     unmapped = classification is not None and classification[1]["kle"] is None
-    return key, row(0, key, state, original), unmapped
+    return key, row(0, key, state, original_of(document)), unmapped
 
 
 def read(stored: Row) -> tuple[EntryKey, bytes]:

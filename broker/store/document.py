@@ -37,9 +37,9 @@ def dump(state: State, original: bytes | None = None) -> bytes:
 
 def load(document: bytes) -> State:
     """The state behind what `dump` wrote."""
-    if not document.startswith(_STATE):
-        line, _, original = document.partition(b"\n")
-        return _as_it_came(orjson.loads(line), original)
+    original = original_of(document)
+    if original is not None:
+        return _as_it_came(orjson.loads(document[: -len(original)]), original)
     read: Mapping[str, Any] = orjson.loads(document)
     return State(
         {group: _read(pair) for group, pair in read["groups"].items()},
@@ -47,6 +47,11 @@ def load(document: bytes) -> State:
         _read(read["removed"]) if "removed" in read else (NEVER, None),
         _read(read["source"]),
     )
+
+
+def original_of(document: bytes) -> bytes | None:
+    """The framed event, where that is what is kept; None where it is a state."""
+    return None if document.startswith(_STATE) else document.partition(b"\n")[2]
 
 
 def _judged(state: State) -> list[Any]:

@@ -6,6 +6,7 @@ either the publisher reads the new document, or the batch finds the link and mar
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import psycopg
@@ -20,6 +21,7 @@ from broker.domain.document import (
     Known,
     Reference,
     Said,
+    merge,
     references,
     settle,
 )
@@ -93,7 +95,7 @@ def known(rows: Iterable[tuple[Any, ...]]) -> Known:
 
 def _columns(listed: Sequence[tuple[DocumentKey, list[Said]]]) -> dict[str, Any]:
     """One row a document: the newest that the batch says of it."""
-    newest = [max((one.document for one in said), key=lambda document: document.stamp) for _, said in listed]
+    newest = [reduce(merge, (one.document for one in said)) for _, said in listed]
     return {
         **_named([(n, key) for n, (key, _) in enumerate(listed)]),
         "newest": [document.stamp for document in newest],

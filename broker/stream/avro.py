@@ -44,6 +44,16 @@ class Cursor:
         self.at = at
         return ((number >> 1) & 0x7FFF_FFFF_FFFF_FFFF) ^ -(number & 1)
 
+    def take(self) -> bytes:
+        """The bytes behind the length that comes next."""
+        length = self.long()
+        at = self.at
+        to = at + length
+        if length < 0 or to > self.end:
+            raise Unreadable
+        self.at = to
+        return self.data[at:to]
+
 
 class Node:
     """One type of a schema."""
@@ -96,13 +106,7 @@ class String(Node):
 
     def read(self, cursor: Cursor) -> Any:
         """A str."""
-        length = cursor.long()
-        at = cursor.at
-        to = at + length
-        if length < 0 or to > cursor.end:
-            raise Unreadable
-        cursor.at = to
-        return cursor.data[at:to].decode("utf-8")
+        return cursor.take().decode("utf-8")
 
     def write(self, out: list[bytes], value: Any) -> None:
         """Only a str will do."""
@@ -118,13 +122,7 @@ class Bytes(Node):
 
     def read(self, cursor: Cursor) -> Any:
         """Bytes."""
-        length = cursor.long()
-        at = cursor.at
-        to = at + length
-        if length < 0 or to > cursor.end:
-            raise Unreadable
-        cursor.at = to
-        return cursor.data[at:to]
+        return cursor.take()
 
     def write(self, out: list[bytes], value: Any) -> None:
         """Only bytes will do."""
