@@ -86,13 +86,17 @@ def stamp_of(event: CaseEvent, digest: bytes) -> Stamp:
 
     An event id that is no UUID is ordered by its UUID v5.
     """
-    sequence = event.get("sequence")
     event_id = event["event_id"]
     identity = (
         bytes.fromhex(event_id.replace("-", "")) if is_uuid(event_id) else uuid.uuid5(EVENT_NAMESPACE, event_id).bytes
     )
+    return stamp_at(event["registered_at"], event.get("sequence"), identity, digest)
+
+
+def stamp_at(registered_at: int, sequence: int | None, identity: bytes, digest: bytes) -> Stamp:
+    """The same of its parts; `identity` is the 16 bytes of the event's id."""
     tie = b"\0" if sequence is None else b"\1" + struct.pack(">Q", sequence + (1 << 63))
-    return struct.pack(">Q", event["registered_at"] + (1 << 63)) + tie + identity + digest
+    return struct.pack(">Q", registered_at + (1 << 63)) + tie + identity + digest
 
 
 def just_before(event: CaseEvent) -> Stamp:

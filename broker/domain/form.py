@@ -48,7 +48,8 @@ def violation(pointer: str, detail: str) -> Rejected:
     return Rejected(Code.SCHEMA_VIOLATION, pointer, detail)
 
 
-def _searchable(text: str) -> bool:
+def searchable(text: str) -> bool:
+    """Whether the database can hold the text and find it."""
     return len(text) <= LONGEST_KEY and NUL not in text
 
 
@@ -57,7 +58,7 @@ def _one_of(names: frozenset[str]) -> str:
 
 
 EARLIEST: Final = -62_135_596_800 * MICROSECONDS
-_LATEST = 253_402_300_799 * MICROSECONDS
+LATEST: Final = 253_402_300_799 * MICROSECONDS
 
 
 def head_flaw(event: CaseEvent, at: int) -> Rejected | None:
@@ -106,10 +107,10 @@ def _change_flaw(event: CaseEvent) -> Rejected | None:
 
 
 def _moment_flaw(event: CaseEvent) -> Rejected | None:
-    if not EARLIEST <= event["registered_at"] <= _LATEST:
+    if not EARLIEST <= event["registered_at"] <= LATEST:
         return _no_moment("/registered_at")
     properties = event.get("properties")
-    if properties is not None and not EARLIEST <= properties["created_at"] <= _LATEST:
+    if properties is not None and not EARLIEST <= properties["created_at"] <= LATEST:
         return _no_moment("/properties/created_at")
     return (
         _moment_in(event, "progress", "effective_from")
@@ -123,7 +124,7 @@ def _moment_flaw(event: CaseEvent) -> Rejected | None:
 def _moment_in(event: CaseEvent, group: str, name: str) -> Rejected | None:
     for index, item in enumerate(items_of(event, group)):
         moment = item.get(name)
-        if moment is not None and not EARLIEST <= moment <= _LATEST:
+        if moment is not None and not EARLIEST <= moment <= LATEST:
             return _no_moment(f"/{group}/items/{index}/{name}")
     return None
 
@@ -141,7 +142,7 @@ def items_of(event: CaseEvent, group: str) -> list[dict[str, Any]]:
 def group_flaw(event: CaseEvent) -> Rejected | None:
     """What is wrong inside the groups: the first of it, in their order."""
     properties = event.get("properties")
-    if properties is not None and not _searchable(properties["user_key"]):
+    if properties is not None and not searchable(properties["user_key"]):
         return violation("/properties/user_key", f"at most {LONGEST_KEY} characters, none of them NUL")
     access = event.get("access")
     if access is not None:
@@ -172,7 +173,7 @@ def _items_flaw(group: str, items: list[dict[str, Any]], flaw_of: ItemFlaw) -> R
 
 
 def _principal_flaw(item: Item) -> Rejected | None:
-    if not _searchable(item["principal_id"]):
+    if not searchable(item["principal_id"]):
         return violation("/principal_id", f"at most {LONGEST_KEY} characters, none of them NUL")
     return None
 
@@ -225,7 +226,7 @@ def _party_flaw(party: Item) -> Rejected | None:
     form = PARTY_FORMS.get(party["id_type"])
     if form is None:
         return Rejected(Code.PARTY_UNKNOWN_TYPE, "/id_type", "no such kind of identifier")
-    if not _searchable(party["id"]) or not form(party["id"]):
+    if not searchable(party["id"]) or not form(party["id"]):
         return Rejected(Code.PARTY_MALFORMED, "/id", f"not of the form of {party['id_type']}")
     return None
 

@@ -8,6 +8,7 @@ import psycopg
 from broker.domain import document
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, Plan
+from broker.processing.arrivals import decode
 from broker.processing.batching import Batch
 from broker.processing.lanes import Claimed, Work
 from broker.processing.projector import Projector
@@ -44,6 +45,6 @@ def work(settings: Settings) -> ByTopic:
     return ByTopic(
         {
             CASE_EVENTS.name: Projector(settings),
-            DOCUMENT_EVENTS.name: Projector(settings, "document_event", write_documents),
+            DOCUMENT_EVENTS.name: Projector(settings, "document_event", decode, write_documents),
         }
     )

@@ -17,7 +17,7 @@ from broker.domain.batch import Arrival, Place, Plan, plan
 from broker.domain.outcome import read_verdict
 from broker.logs import tell
 from broker.metrics import EVENT_TO_VISIBLE, EVENTS, WORKER_POSITION, system_label
-from broker.processing.arrivals import decode
+from broker.processing.arrivals import Read, closer, look
 from broker.processing.batching import Batch
 from broker.processing.lanes import Claimed, TryAgain
 from broker.settings import Settings
@@ -46,7 +46,7 @@ class Session:
 
 def write_cases(connection: psycopg.Connection[Any], arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
     """A batch of case events."""
-    made = plan(arrivals, facts, place)
+    made = plan(arrivals, facts, place, closer)
     store.write(connection, made, place)
     return made
 
@@ -54,10 +54,13 @@ def write_cases(connection: psycopg.Connection[Any], arrivals: list[Arrival], fa
 class Projector:
     """Does the work of the lanes for one kind of event; each thread has a database session of its own."""
 
-    def __init__(self, settings: Settings, schema: str = "case_event", write: Write = write_cases) -> None:
+    def __init__(
+        self, settings: Settings, schema: str = "case_event", read: Read = look, write: Write = write_cases
+    ) -> None:
         self._settings = settings
         self._admin = admin(confluent_options(settings))
         self._decoder = Decoder(schema, Registry(settings.registry).schema)
+        self._read = read
         self._write = write
         self._mine = threading.local()
         self._unheard: dict[Place, tuple[Plan, list[Arrival]]] = {}
@@ -72,7 +75,7 @@ class Projector:
         step = Step(place, position, batch.next_offset)
         try:
             if not (again and self._committed(step)):
-                arrivals = decode([r for r in batch.records if r[0] >= position], self._decoder)
+                arrivals = self._read([r for r in batch.records if r[0] >= position], self._decoder)
                 self._commit(step, arrivals)
         except RegistryUnreachable as why:
             tell("registry_unreachable", detail=str(why))

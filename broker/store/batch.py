@@ -15,7 +15,7 @@ from broker.domain.batch import Place, Plan, Said
 from broker.domain.identity import EntryKey
 from broker.store.database import query
 from broker.store.document import load
-from broker.store.rows import COLUMNS, HEAD, TAIL, Row, fresh, row, settle, settle_fresh
+from broker.store.rows import COLUMNS, HEAD, TAIL, Row, fresh, plain_row, row, settle, settle_fresh
 
 Connection = psycopg.Connection[Any]
 Case = tuple[int, EntryKey, list[Said]]
@@ -57,14 +57,22 @@ def advance(connection: Connection, step: Advance) -> None:
 
 def write(connection: Connection, plan: Plan, place: Place) -> None:
     """Everything but the position; settles the open verdicts of the plan."""
-    cases = list(plan.cases.items())
-    rows, only_if_held = fresh(cases)
+    cases, first = list(plan.cases.items()), len(plan.plain)
+    rows, only_if_held = fresh(cases, first)
+    rows += [plain_row(ordinal, *one) for ordinal, one in enumerate(plan.plain)]
     left: list[int] = []
     if rows:
         copy_rows(connection, "incoming", rows)
         left = [ordinal for (ordinal,) in connection.execute(query("merge_entries"))]
-        settle_fresh(plan, cases, {*left, *only_if_held})
-    _merge_locked(connection, plan, [(ordinal, *cases[ordinal]) for ordinal in (*left, *only_if_held)])
+        settle_fresh(plan, cases, {*left, *only_if_held}, first)
+
+    def case(ordinal: int) -> Case:
+        if ordinal >= first:
+            return ordinal, *cases[ordinal - first]
+        arrival, admitted = plan.plain[ordinal]
+        return ordinal, admitted.plain.key, [] if plan.say is None else [plan.say(arrival)]
+
+    _merge_locked(connection, plan, [case(ordinal) for ordinal in (*left, *only_if_held)])
     _put_rest(connection, plan, place)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import orjson
 
 from broker.domain.case import NEVER, CaseEvent, Content, Stamp, State, content_hash, said_by, stamp_of
+from broker.domain.kle import Mapped
 from broker.stream.framing import BUNDLED, HEADER, Decoder
 
 _OURS: Final = HEADER.pack(0, BUNDLED["case_event"])
@@ -23,7 +24,7 @@ def dump(state: State, original: bytes | None = None) -> bytes:
         original: the framed event that alone made the state; taken when it is of the bundled schema.
     """
     if original is not None and original.startswith(_OURS):
-        return b"%b\n%b" % (orjson.dumps(_judged(state)), original)
+        return b"%b\n%b" % (_judged(state), original)
     document: dict[str, Any] = {
         "source": _pair(state.source),
         "groups": {group: _pair(value) for group, value in state.groups.items()},
@@ -54,14 +55,19 @@ def original_of(document: bytes) -> bytes | None:
     return None if document.startswith(_STATE) else document.partition(b"\n")[2]
 
 
-def _judged(state: State) -> list[Any]:
+def judged(agreement_version: int | None, mapped: Mapped | None) -> bytes:
+    """What judging an event has added, behind when it was received: the rest of the line."""
+    classified = None if mapped is None else [mapped.number, mapped.facet, mapped.rule, mapped.edition.isoformat()]
+    return b",%b" % orjson.dumps([agreement_version, classified])[1:]
+
+
+def _judged(state: State) -> bytes:
     source = state.source[1]
     mapped = None
-    classification = state.groups.get("classification")
-    if classification is not None:
+    if (classification := state.groups.get("classification")) is not None:
         of = classification[1]
         mapped = [of["kle"], of["facet"], of["rule"], of["edition"]]
-    return [source["received_at"], source["agreement_version"], mapped]
+    return orjson.dumps([source["received_at"], source["agreement_version"], mapped])
 
 
 def _as_it_came(judged: list[Any], original: bytes) -> State:

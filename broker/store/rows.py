@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from struct import Struct
 from typing import Final
 
-from broker.domain.batch import Plan, Said
-from broker.domain.case import EMPTY, State, merge_all, outcome_of
+from broker.domain.batch import Arrival, Plan, Said
+from broker.domain.case import EMPTY, State, content_hash, merge_all, outcome_of, stamp_at
 from broker.domain.entry import PRIMARY, entry_of, shape_of
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import VERDICT_BYTE
-from broker.store.document import dump
+from broker.domain.plain import Admitted
+from broker.store.document import dump, judged
+from broker.stream.framing import HEADER
 
 SEVERAL: Final = 512
 LAYERED: Final = 1024
@@ -56,11 +58,11 @@ Row = bytes
 """One row in the binary form of COPY, in the order of COLUMNS."""
 
 
-def fresh(cases: Sequence[tuple[EntryKey, list[Said]]]) -> tuple[list[Row], list[int]]:
-    """A row for each case, numbered by its place, and the places of those that can but leave the index."""
+def fresh(cases: Sequence[tuple[EntryKey, list[Said]]], first: int = 0) -> tuple[list[Row], list[int]]:
+    """A row for each case, numbered from `first` on, and the numbers of those that can but leave the index."""
     rows: list[Row] = []
     only_if_held: list[int] = []
-    for ordinal, (key, said) in enumerate(cases):
+    for ordinal, (key, said) in enumerate(cases, first):
         if all([one.only_if_held for one in said]):  # noqa: C419 - a list is quicker than a generator here
             only_if_held.append(ordinal)
         elif len(said) == 1:
@@ -70,9 +72,14 @@ def fresh(cases: Sequence[tuple[EntryKey, list[Said]]]) -> tuple[list[Row], list
     return rows, only_if_held
 
 
-def settle_fresh(plan: Plan, cases: Sequence[tuple[EntryKey, list[Said]]], besides: Collection[int]) -> None:
-    """Give every event its verdict whose case stands as it was copied in."""
-    for ordinal, (_, said) in enumerate(cases):
+def settle_fresh(
+    plan: Plan, cases: Sequence[tuple[EntryKey, list[Said]]], besides: Collection[int], first: int = 0
+) -> None:
+    """Give every event its verdict whose case stands as it was copied in, but for the numbers `besides`."""
+    for ordinal, (arrival, _) in enumerate(plan.plain):
+        if ordinal not in besides:
+            plan.verdicts[arrival.offset - plan.first_offset] = _INDEXED
+    for ordinal, (_, said) in enumerate(cases, first):
         if ordinal in besides:
             continue
         if len(said) == 1:
@@ -80,6 +87,36 @@ def settle_fresh(plan: Plan, cases: Sequence[tuple[EntryKey, list[Said]]], besid
             plan.verdicts[said[0].place] = _INCOMPLETE if _incomplete(state) else _INDEXED
         else:
             settle(plan, EMPTY, said)
+
+
+def plain_row(ordinal: int, arrival: Arrival, admitted: Admitted) -> Row:
+    """The row of an event that was let in at a glance: what `row` makes of it."""
+    plain, meaning, version = admitted.plain, admitted.meaning, admitted.sender.agreement_version
+    if (line := meaning.lines.get(version)) is None:
+        line = meaning.lines[version] = judged(version, meaning.mapped)
+    value = arrival.value or b""
+    received_at = arrival.received_ms * 1000
+    stamp = stamp_at(plain.registered_at, plain.sequence, plain.identity, content_hash(value[HEADER.size :]))
+    return b"".join(
+        [
+            _ORDINAL.pack(len(COLUMNS), 4, ordinal),
+            _text(plain.authority),
+            _text(plain.system),
+            _UUID,
+            bytes.fromhex(plain.case_id.replace("-", "")),
+            _bytes(stamp),
+            _SHAPE.pack(2, plain.shape, 1, True),  # noqa: FBT003 - a column
+            _text(meaning.mapped.number),
+            _SMALLINT.pack(2, plain.sensitivity),
+            _text(plain.primary),
+            _texts(plain.others or None),
+            _texts(plain.principals),
+            _text(plain.user_key),
+            _BIGINT.pack(8, plain.created_at),
+            _BIGINT.pack(8, received_at - _EPOCH),
+            _bytes(b"[%d%b\n%b" % (received_at, line, value)),
+        ]
+    )
 
 
 def settle(plan: Plan, before: State, said: Iterable[Said]) -> State:

@@ -54,6 +54,28 @@ class Cursor:
         self.at = to
         return self.data[at:to]
 
+    def text(self) -> str:
+        """The string that comes next. Raises UnicodeDecodeError."""
+        return self.take().decode("utf-8")
+
+    def flag(self) -> bool:
+        """The boolean that comes next; a byte that is neither 0 nor 1 is refused."""
+        at = self.at
+        if at >= self.end:
+            raise Unreadable
+        byte: i64 = self.data[at]
+        if byte > 1:
+            raise Unreadable
+        self.at = at + 1
+        return byte == 1
+
+    def some(self) -> bool:
+        """Whether a union of null and one other type, null first, has a value next."""
+        branch = self.long()
+        if branch != 0 and branch != 1:  # noqa: PLR1714 - two comparisons of numbers, no tuple
+            raise Unreadable
+        return branch == 1
+
 
 class Node:
     """One type of a schema."""
@@ -85,15 +107,8 @@ class Boolean(Node):
     """One byte."""
 
     def read(self, cursor: Cursor) -> Any:
-        """A bool; a byte that is neither 0 nor 1 is refused."""
-        at = cursor.at
-        if at >= cursor.end:
-            raise Unreadable
-        byte: i64 = cursor.data[at]
-        if byte > 1:
-            raise Unreadable
-        cursor.at = at + 1
-        return byte == 1
+        """A bool."""
+        return cursor.flag()
 
     def write(self, out: list[bytes], value: Any) -> None:
         """Only a bool will do."""
@@ -106,7 +121,7 @@ class String(Node):
 
     def read(self, cursor: Cursor) -> Any:
         """A str."""
-        return cursor.take().decode("utf-8")
+        return cursor.text()
 
     def write(self, out: list[bytes], value: Any) -> None:
         """Only a str will do."""
