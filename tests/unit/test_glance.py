@@ -209,7 +209,7 @@ def test_every_filled_event_is_plain() -> None:
 
 
 def test_a_storm_comes_to_the_same_either_way() -> None:
-    said = [(n, NOW_MS, one.value) for n, one in enumerate(Storm(3, 2000))]
+    said: Records = [(n, NOW_MS, one.value) for n, one in enumerate(Storm(3, 2000))]
     assert same(said, ALL).plain
 
 
