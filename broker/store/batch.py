@@ -6,7 +6,6 @@ under their row locks by the pure `merge`; rejections; freshness; outcomes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -136,9 +135,5 @@ def _freshness(
         "authorities": [authority for authority, _ in senders],
         "systems": [system for _, system in senders],
         "registered": [newest[sender][0] for sender in senders],
-        "received": [_moment(newest[sender][1] * 1000) for sender in senders],
+        "received_ms": [newest[sender][1] for sender in senders],
     }
-
-
-def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros / 1_000_000, UTC)
