@@ -13,12 +13,11 @@ import pytest
 from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Source
-from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, poller, whole_xml
+from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, whole_xml
 from connectors.esdh.acadre.simulator import Simulator
 from connectors.esdh.acadre.translate import translate
 from connectors.ntlm import Ntlm
 from connectors.retry import Asker, Unanswered, whole
-from connectors.runner import serve
 from tests.contract.polling import START, SurvivesEverything, World
 
 GUID = "0B9F6A58-3F0E-4D57-8F35-5FB8A0F3C001"
@@ -282,20 +281,3 @@ def test_a_list_of_something_else_ends_the_round_and_quotes_nothing(tmp_path: Pa
     with pytest.raises(AcadreError) as caught:
         asyncio.run(poll())
     assert "010145" not in repr(caught.value)
-
-
-def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
-    vendor = {"url": "https://acadre.example", "user": "svc", "password": "s3cret", "shape": "pwi"}
-    config = {
-        "broker": {"url": "https://broker.example", "token": "t"},
-        "cursor": str(tmp_path / "c"),
-        "vendor": vendor,
-    }
-
-    async def stopped_at_once() -> None:
-        stop = asyncio.Event()
-        stop.set()
-        await serve("acadre", poller, config, stop)
-
-    asyncio.run(stopped_at_once())
-    assert not (tmp_path / "c").exists()

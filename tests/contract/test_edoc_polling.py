@@ -14,9 +14,9 @@ from connectors.esdh.edoc import CONNECTOR
 from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
 from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, Unanswered
+from connectors.retry import Asker
 from connectors.runner import CursorFile, poll_once
-from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
+from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
 
@@ -68,6 +68,20 @@ class World:
             assert not isinstance(cases, Rejected)
             found += cases
         return [one["TitleText"] for one in found]
+
+
+class TestEdocGoesOn(GoesOn):
+    error = EdocError
+    halves = (
+        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
+        httpx.Response(200, content=b"<Envelope/>"),
+        httpx.Response(404),
+    )
+
+    def world(self, path: Path, count: int) -> World:
+        return World(path, [case(number, number) for number in range(count)])
 
 
 @pytest.mark.parametrize("largest", [1_000_000, 12])
@@ -138,35 +152,6 @@ def test_a_code_that_is_none_is_not_repeated() -> None:
     assert str(EdocSaysError("SearchCaseFile", "010145-5001")) == "SearchCaseFile says error unknown"
 
 
-def test_a_busy_server_is_given_the_time_it_asks_for_and_failures_of_the_line_are_tried_again(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(number) for number in range(9)])
-    world.simulator.busy = 2
-    world.connection.faults = [None, httpx.Response(500), None]
-
-    assert world.poll() == 9
-    assert world.clock.waits.count(7.0) == 2
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
-        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
-        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
-        httpx.Response(200, content=b"<Envelope/>"),
-        httpx.Response(404),
-    ],
-)
-def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Path, answer: httpx.Response) -> None:
-    world = World(tmp_path, [case(1)])
-    world.connection.faults = [answer]
-
-    with pytest.raises(EdocError):
-        world.poll()
-
-    assert world.poll() == 1
-
-
 def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> None:
     world = World(tmp_path, [case(1)])
     found = "&lt;Root&gt;&lt;CaseFileSearchResult/&gt;&lt;/Root&gt;"
@@ -181,27 +166,3 @@ def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> No
 def test_a_stranger_is_not_let_in(tmp_path: Path) -> None:
     with pytest.raises(EdocError, match=r"answered 401$"):
         World(tmp_path, [case(1)], user="somebody").poll()
-
-
-@pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
-    world = World(tmp_path, [case(number, number) for number in range(30)])
-    cursors = KilledAt(tmp_path / "cursor.json", page)
-
-    with pytest.raises(KeyboardInterrupt):
-        world.poll(cursors)
-    world.poll()
-
-    assert len(set(world.delivered)) == 30
-    assert world.inbox.bodies[page - 1] == world.inbox.bodies[page]
-    assert world.poll() == 0
-
-
-def test_a_broker_out_of_reach_loses_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(1)])
-    world.inbox.answers = [httpx.Response(503)] * 3
-
-    with pytest.raises(Unanswered):
-        world.poll()
-
-    assert world.poll() == 1

@@ -1,6 +1,5 @@
 """From a simulated Nova to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.esdh.nova.client import NovaError, NovaPoller, poller
+from connectors.esdh.nova.client import NovaError, NovaPoller
 from connectors.esdh.nova.simulator import Simulator
 from connectors.esdh.nova.translate import split
 from connectors.oauth import Authorized, NoToken
 from connectors.retry import Asker, whole
-from connectors.runner import serve
 from tests.contract.polling import START, SurvivesEverything, World
 
 TOKEN = "realms/NovaIntegration/protocol/openid-connect/token"  # noqa: S105 - an address
@@ -119,20 +117,3 @@ def test_a_wrong_secret_ends_the_round_and_is_not_told(tmp_path: Path) -> None:
         world.poll()
 
     assert "s3cret" not in repr(world.poller())
-
-
-def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
-    vendor = {"url": "https://nova.example", "token_url": f"https://auth.example/{TOKEN}", **SECRET}
-    config = {
-        "broker": {"url": "https://broker.example", "token": "t"},
-        "cursor": str(tmp_path / "c"),
-        "vendor": vendor,
-    }
-
-    async def stopped_at_once() -> None:
-        stop = asyncio.Event()
-        stop.set()
-        await serve("nova", poller, config, stop)
-
-    asyncio.run(stopped_at_once())
-    assert not (tmp_path / "c").exists()
