@@ -96,6 +96,14 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, larg
     assert world.delivered[-1] == "Ændret"
 
 
+def test_more_changes_within_the_overlap_than_a_search_shows_are_all_read(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(35)], largest=12)
+
+    assert world.poll() == 35
+    world.simulator.cases.append(case(35, 34.5))
+    assert world.poll() == 1
+
+
 def test_cases_come_in_the_order_of_their_changes(tmp_path: Path) -> None:
     world = World(tmp_path, [case(number, -number) for number in range(25)])
     world.poll()

@@ -2,8 +2,8 @@
 
 Read in public code: NTLM; one address for all operations, each with one XML document as a text in and one out; errors
 inside answers of status 200; `SearchNewCaseFilesAndCaseFilesWithNewDocuments`, which tells of new cases and new
-documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", and that
-a search answers with everything, or with the oldest first.
+documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", that a
+search answers with everything, or with the oldest first, and with more than change in one moment.
 """
 
 import logging
@@ -20,7 +20,7 @@ from broker.domain.outcome import Rejected
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import COPENHAGEN, http_date, micros_or_last
+from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
 from connectors.xml import Element, local_name, parse
 
 _log = logging.getLogger(__name__)
@@ -95,10 +95,17 @@ class EdocPoller:
                 yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
-        """Case -> time of its last change."""
-        local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
-        root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
-        return dict(_identity(case) for case in root.iter(_CASE))
+        """Case -> time of its last change. Asked on from the last one shown: a search can show so many at most."""
+        found: dict[str, str] = {}
+        while True:
+            local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
+            root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
+            shown = dict(_identity(case) for case in root.iter(_CASE))
+            found |= shown
+            last = max((at for at in map(micros_or_last, shown.values()) if at != LAST), default=since)
+            if last <= since:
+                return found
+            since = last
 
     async def _read(self, number: str) -> Element | None:
         """The case as eDoc writes it; None when it is gone since the search, or not for us."""
@@ -175,7 +182,7 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     """From the configuration's table.
 
     `url`, `user`, `password`, `user_identifier`; `path` where not the usual one, `passed_over` (error codes),
-    `per_second` where not 20.
+    `per_second` where not 20, `page` (cases handed over at once) where not 100.
     """
     client = httpx.AsyncClient(
         base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
@@ -183,6 +190,7 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     access = Access(
         config.get("path", "/edocdotnetapi/edoc.asmx"),
         config["user_identifier"],
+        int(config.get("page", 100)),
         passed_over=frozenset(map(str, config.get("passed_over", ()))),
     )
     return EdocPoller(client, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)
