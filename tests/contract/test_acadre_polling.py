@@ -147,6 +147,32 @@ def both_ways(number: int) -> dict[str, Any]:
     }
 
 
+def test_documents_and_notes_come_with_their_case_and_their_levels(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(1, 3))
+    record = {"RegistrationDate": "2024-03-18", "AccessCode": "KK"}
+    memo = {"MemoIdentifier": "7", "MemoTitleText": "Samtale", "MemoEventDate": "2024-03-18", "AccessCode": "BO"}
+    world.simulator.cases[0] |= {
+        "DocumentOutput": [
+            {"Document": {"DocumentIdentifier": str(number), "DocumentTitleText": "Brev"}, "Record": record}
+            for number in (7, 8)
+        ],
+        "Memo": [memo],
+    }
+
+    world.poll()
+
+    events: list[Any] = [event_of(case) for case in world.inbox.payloads]
+    journals = {event["properties"]["user_key"]: event["journal"] for event in events}
+    assert journals["24/2"] == {"complete": True, "items": []}
+    assert journals["24/1"]["complete"]
+    assert [(item["kind"], item["title"], item["sensitivity"]) for item in journals["24/1"]["items"]] == [
+        ("DOCUMENT", "Brev", "FORTROLIGE_PERSONOPLYSNINGER"),
+        ("DOCUMENT", "Brev", "FORTROLIGE_PERSONOPLYSNINGER"),
+        ("NOTE", "Samtale", "FOELSOMME_PERSONOPLYSNINGER"),
+    ]
+
+
 def test_a_contact_is_asked_for_once_a_page(tmp_path: Path) -> None:
     world = AcadreWorld(tmp_path)
     world.put_all(range(9))

@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from broker.domain.outcome import Rejected
+from broker.intake.connector import Source
 from connectors.esdh.edoc import CONNECTOR
 from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
 from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
 from connectors.retry import Asker
 from connectors.runner import CursorFile, poll_once
+from connectors.times import micros
 from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
@@ -44,6 +46,7 @@ class World:
     largest: int = 1_000_000
     user: str = USER
     passed_over: frozenset[str] = frozenset()
+    documents: bool = False
     inbox: Inbox = field(default_factory=Inbox)
     clock: Clock = field(default_factory=Clock)
 
@@ -55,7 +58,13 @@ class World:
         client = httpx.AsyncClient(
             transport=self.connection, base_url="https://edoc.example", auth=Ntlm(self.user, "secret")
         )
-        access = Access("/edocdotnetapi/edoc.asmx", "www.example/abc", self.page, passed_over=self.passed_over)
+        access = Access(
+            "/edocdotnetapi/edoc.asmx",
+            "www.example/abc",
+            self.page,
+            passed_over=self.passed_over,
+            documents=self.documents,
+        )
         poller = EdocPoller(client, Asker(self.clock.patience()), access)
         door = broker(self.inbox, self.clock, "edoc")
         return asyncio.run(poll_once(poller, door, cursors or CursorFile(self.path / "cursor.json")))
@@ -102,6 +111,29 @@ def test_more_changes_within_the_overlap_than_a_search_shows_are_all_read(tmp_pa
     assert world.poll() == 35
     world.simulator.cases.append(case(35, 34.5))
     assert world.poll() == 1
+
+
+def test_documents_come_with_their_case_when_they_are_asked_for(tmp_path: Path) -> None:
+    document = {"DocumentIdentifier": "d1", "TitleText": "Ansøgning"}
+    more = {"PrimaryCode": "500002", "CaseFileStatusCode": "B"}
+    cases = [{**case(1), **more, "Documents": {"Document": [document]}}, {**case(2), **more}]
+    journals: list[Any] = []
+    for documents in (False, True):
+        (tmp_path / str(documents)).mkdir()
+        world = World(tmp_path / str(documents), cases, documents=documents)
+        world.poll()
+        found = CONNECTOR.split(world.inbox.bodies[0])
+        assert not isinstance(found, Rejected)
+        for payload in found:
+            events = CONNECTOR.translate(payload, Source("edoc", "55133018"))
+            assert not isinstance(events, Rejected)
+            journals.append(events[0].get("journal"))
+
+    changed = micros(case(1)["TimeStamp"])
+    assert journals[:2] == [None, None]
+    assert [item["title"] for item in journals[2]["items"]] == ["Ansøgning"]
+    assert journals[2]["items"][0]["registered_at"] == changed
+    assert journals[3] == {"complete": True, "items": []}
 
 
 def test_cases_come_in_the_order_of_their_changes(tmp_path: Path) -> None:

@@ -82,6 +82,33 @@ def test_the_texts_of_notes_are_never_asked_for(tmp_path: Path) -> None:
     }
 
 
+def test_a_cases_documents_come_with_it_each_with_its_level(tmp_path: Path) -> None:
+    world = NovaWorld(tmp_path)
+    world.put_all(range(3))
+    letter = {"documentNumber": "D-1", "title": "Ansøgning", "sensitivity": "Følsomme", "documentDate": "2024-03-18"}
+    for number in (1, 2):
+        world.simulator.cases[number]["documents"] = [{"documentUuid": "d", **letter, "description": "for nobody"}]
+    world.simulator.forbidden.add("00000000-0000-4000-8000-000000000002")
+
+    world.poll()
+
+    cases = {number: case for (number, _), case in zip(world.delivered, world.inbox.payloads, strict=True)}
+    assert (cases[0]["documents"], cases[1]["documents"]) == ([], [{"documentUuid": "d", **letter}])
+    # Nothing said is not the same as none.
+    assert "documents" not in cases[2]
+    assert "numberOfDocuments" not in cases[2]
+
+
+def test_a_nova_that_lists_no_documents_is_asked_all_the_same(tmp_path: Path) -> None:
+    world = NovaWorld(tmp_path)
+    world.put(1, 1, "Sag 1")
+    world.simulator.cases[0]["documents"] = [{"documentUuid": "d"}]
+    world.simulator.app.router.routes.pop()
+
+    assert world.poll() == 1
+    assert "documents" not in world.inbox.payloads[0]
+
+
 def test_what_is_pushed_is_what_the_connector_splits(tmp_path: Path) -> None:
     world = NovaWorld(tmp_path)
     world.put_all(range(3))

@@ -29,6 +29,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from broker.cli.setup import prepare
+from broker.domain.case import visible_items
 from broker.security import Issuer
 from broker.settings import Settings, said
 from broker.store.database import connect
@@ -37,11 +38,11 @@ from ops.bench.faults import settle, verdicts
 from ops.bench.storm import digest
 from ops.embedded import instance
 from tests.contract.polling import served
-from tests.faults.vendors import KLE, VENDORS, Case, Vendor, now
+from tests.faults.vendors import KLE, VENDORS, Case, Line, Vendor, now
 
 AUTHORITY: Final = "55133018"
 NUMBER: Final = 14
-EVERY: Final = 7
+EVERY: Final = 9
 """Of so many requests to the vendor, one fails."""
 PATIENCE_S: Final = 60
 
@@ -56,15 +57,17 @@ class Whole(NamedTuple):
         with connect(self.settings.dsn, "test") as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
-    def held(self, vendor: Vendor) -> list[tuple[str, str, int | None, str, str]]:
+    def held(self, vendor: Vendor) -> list[Line]:
         """What stands of a system, as `Vendor.truth` says it."""
         found = []
         for key, kle, party, document in self.rows(
             "SELECT user_key, kle, primary_party, document FROM entry WHERE system = %s AND complete", vendor.system
         ):
-            stamp, properties = load(document).groups["properties"]
+            state = load(document)
+            stamp, properties = state.groups["properties"]
             at = int.from_bytes(stamp[:8]) - (1 << 63) if vendor.tells_when else None
-            found.append((key, properties["title"], at, kle, party))
+            letters = tuple(item["title"] for item in visible_items(state, "journal"))
+            found.append(Line(key, properties["title"], at, kle, party, letters))
         return sorted(found)
 
     def verdicts(self) -> Counter[str]:
@@ -232,7 +235,7 @@ async def test_each_case_stands_there_once_as_it_was_saved_last(
     assert set(stumbling.failed) in ({"", "429", "500", "half"}, set())
     assert poller.ended == [-signal.SIGKILL] * (3 if stumbling.asked else 2) + [0]
     assert settle(whole.settings) == []
-    wrong = {row[0] for row in set(whole.held(vendor)) ^ set(vendor.truth)}
+    wrong = {line.user_key for line in set(whole.held(vendor)) ^ set(vendor.truth)}
     assert wrong == set()
     assert digest(map(str, whole.held(vendor))) == digest(map(str, vendor.truth))
     met = whole.verdicts() - before

@@ -50,8 +50,23 @@ class Case(NamedTuple):
         return f"0101455{self.number:03}"
 
     @property
+    def letter(self) -> str:
+        return f"Brev om {self.title}"
+
+    @property
     def local(self) -> datetime:
         return self.at.astimezone(COPENHAGEN).replace(tzinfo=None)
+
+
+class Line(NamedTuple):
+    """What must stand in the index of one case; `changed` in microseconds since 1970, UTC."""
+
+    user_key: str
+    title: str
+    changed: int | None
+    kle: str
+    citizen: str
+    letters: tuple[str, ...]
 
 
 class Vendor(ABC):
@@ -62,6 +77,8 @@ class Vendor(ABC):
     """What the broker is told of this sender."""
     tells_when: ClassVar[bool] = True
     """Whether it says when a case changed."""
+    tells_of_letters: ClassVar[bool] = False
+    """Whether its documents are read; there is one on each case."""
 
     def __init__(self, path: Path) -> None:
         """`path`: a directory of its own."""
@@ -89,10 +106,17 @@ class Vendor(ABC):
         self.show(cases)
 
     @property
-    def truth(self) -> list[tuple[str, str, int | None, str, str]]:
-        """(user key, title, when it changed, KLE number, citizen) of each case, once, as it was saved last."""
+    def truth(self) -> list[Line]:
+        """Each case, once, as it was saved last."""
         return sorted(
-            (self.user_key(case.number), case.title, self.when(case), KLE, f"CPR:{case.cpr}")
+            Line(
+                self.user_key(case.number),
+                case.title,
+                self.when(case),
+                KLE,
+                f"CPR:{case.cpr}",
+                (case.letter,) if self.tells_of_letters else (),
+            )
             for case in self.newest.values()
         )
 
@@ -138,6 +162,7 @@ class Sbsys(Vendor):
 
 class Nova(Vendor):
     system = "nova"
+    tells_of_letters = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -172,11 +197,13 @@ class Nova(Vendor):
             "sensitivity": {"sensitivity": "Fortrolige"},
             "caseClassification": {"kleNumber": {"code": KLE}, "proceedingFacet": {"code": "G01"}},
             "caseParties": [party],
+            "documents": [{"documentUuid": f"d{case.number}", "title": case.letter, "documentDate": _CREATED}],
         }
 
 
 class Acadre(Vendor):
     system = "acadre"
+    tells_of_letters = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -208,6 +235,12 @@ class Acadre(Vendor):
         return {
             "Id": case.number,
             "LastChangedDate": case.at.isoformat(),
+            "DocumentOutput": [
+                {
+                    "Document": {"DocumentIdentifier": "1", "DocumentTitleText": case.letter},
+                    "Record": {"RegistrationDate": "2024-03-18", "AccessCode": "KK"},
+                }
+            ],
             "CaseFile": {
                 "CaseFileIdentifier": str(case.number),
                 "CreationDate": "2024-03-18",
@@ -229,6 +262,7 @@ def _guid(case: Case) -> str:
 
 class Edoc(Vendor):
     system = "edoc"
+    tells_of_letters = True
     sender: ClassVar[dict[str, Any]] = {"primary_codes": {"500002": f"{KLE} Personlig hjælp"}}
 
     def __init__(self, path: Path) -> None:
@@ -240,7 +274,7 @@ class Edoc(Vendor):
         return self.simulator.app
 
     def config(self, url: str) -> dict[str, Any]:
-        return {**_NTLM, "url": url, "user_identifier": "www.example/abc"}
+        return {**_NTLM, "url": url, "user_identifier": "www.example/abc", "documents": True}
 
     def user_key(self, number: int) -> str:
         return f"2024-{number}"
@@ -261,6 +295,7 @@ class Edoc(Vendor):
             "PrimaryCode": "500002",
             "CaseFileStatusCode": "B",
             "CaseFileParticipants": {"CaseFileParticipant": [participant]},
+            "Documents": {"Document": [{"DocumentIdentifier": str(case.number), "TitleText": case.letter}]},
         }
 
 

@@ -3,7 +3,8 @@
 Read in public code: NTLM; one address for all operations, each with one XML document as a text in and one out; errors
 inside answers of status 200; `SearchNewCaseFilesAndCaseFilesWithNewDocuments`, which tells of new cases and new
 documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", that a
-search answers with everything, or with the oldest first, and with more than change in one moment.
+search answers with everything, or with the oldest first, and with more than change in one moment. `GetDocumentList` is
+asked for one case [R]; its answer is published nowhere, and is read as `SearchDocument`'s is known: only when told to.
 """
 
 import logging
@@ -32,6 +33,7 @@ METHODS: Final = "http://tempuri.org/"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 CHANGED_SINCE: Final = ("SearchNewCaseFilesAndCaseFilesWithNewDocuments", "SearchCaseFile")
 _CASE: Final = "{*}CaseFileSearchResult"
+_DOCUMENTS: Final = "GetDocumentList"
 
 
 class EdocError(Exception):
@@ -58,6 +60,7 @@ class Access:
     overlap: timedelta = timedelta(minutes=75)
     # Error codes that mean: this case is not for us. None is published, so each is somebody's decision.
     passed_over: frozenset[str] = frozenset()
+    documents: bool = False
 
 
 class EdocPoller:
@@ -109,14 +112,18 @@ class EdocPoller:
 
     async def _read(self, number: str) -> Element | None:
         """The case as eDoc writes it; None when it is gone since the search, or not for us."""
+        asked = {"CaseFileIdentifier": number}
         try:
-            root = await self._call("SearchCaseFile", {"CaseFileIdentifier": number})
+            case = next((await self._call("SearchCaseFile", asked)).iter(_CASE), None)
+            if case is not None and self._access.documents:
+                documents = list((await self._call(_DOCUMENTS, asked)).iter("{*}Document"))
+                etree.SubElement(case, f"{{{EDOC}}}Documents").extend(documents)
         except EdocSaysError as error:
             if error.code in self._access.passed_over:
                 _log.warning("passed over a case: error %s", error.code)
                 return None
             raise
-        return next(root.iter(_CASE), None)
+        return case
 
     async def _call(self, operation: str, criteria: Mapping[str, str]) -> Element:
         body = _request(operation, self._access.user_identifier, criteria)
@@ -150,7 +157,7 @@ def _identity(case: Element) -> tuple[str, str]:
 def _request(operation: str, user: str, criteria: Mapping[str, str]) -> bytes:
     """A document as a text in a SOAP 1.1 envelope."""
     root = etree.Element("Root", nsmap={"edoc": EDOC, "fesd": FESD})
-    search = etree.SubElement(root, f"{{{EDOC}}}CaseFileSearch")
+    search = root if operation == _DOCUMENTS else etree.SubElement(root, f"{{{EDOC}}}CaseFileSearch")
     etree.SubElement(search, f"{{{EDOC}}}UserIdentifier").text = user
     wanted = etree.SubElement(search, f"{{{EDOC}}}SearchCriterias")
     for name, value in criteria.items():
@@ -182,7 +189,8 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     """From the configuration's table.
 
     `url`, `user`, `password`, `user_identifier`; `path` where not the usual one, `passed_over` (error codes),
-    `per_second` where not 20, `page` (cases handed over at once) where not 100.
+    `per_second` where not 20, `page` (cases handed over at once) where not 100, `documents` true where those
+    of each case are to be asked for.
     """
     client = httpx.AsyncClient(
         base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
@@ -192,5 +200,6 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
         config["user_identifier"],
         int(config.get("page", 100)),
         passed_over=frozenset(map(str, config.get("passed_over", ()))),
+        documents=config.get("documents") is True,
     )
     return EdocPoller(client, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)

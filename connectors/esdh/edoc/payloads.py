@@ -30,11 +30,11 @@ class CaseLinks(Payload):
 
 
 class CaseDocument(Payload):
-    """A document's metadata: the first two names [R], their place in the case and the date [-]."""
+    """A document's metadata: the first two names [R]; their place in the case is ours, the date [-]."""
 
     DocumentIdentifier: str
     TitleText: str
-    DocumentDate: Moment
+    DocumentDate: MaybeMoment = None
 
 
 class CaseDocuments(Payload):

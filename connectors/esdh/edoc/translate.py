@@ -13,7 +13,7 @@ from broker.intake.connector import Source
 from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.edoc import mapping
-from connectors.esdh.edoc.payloads import CaseDocument, CaseDocuments, CaseFile, Participants
+from connectors.esdh.edoc.payloads import CaseDocument, CaseFile, Participants
 from connectors.flaws import pointer
 from connectors.sharepoint import facet, kle_number
 from connectors.xml import Element, local_name, parse
@@ -94,8 +94,8 @@ def _registration(case: CaseFile, source: Source, digest: str) -> CaseEvent | Re
             *canonical.actor("RESPONSIBLE", case.OrganisationReference),
         ]
     )
-    if case.Documents is not None:
-        event["journal"] = _journal(case.Documents)
+    if "Documents" in case.model_fields_set:
+        event["journal"] = _journal(case)
     return event
 
 
@@ -144,8 +144,12 @@ def _numbers(person: str | None, firm: str | None) -> Iterator[tuple[str, str]]:
         yield "CVRnumberIdentifier", firm
 
 
-def _journal(documents: CaseDocuments) -> ItemGroup:
-    def item(one: CaseDocument) -> dict[str, Any]:
-        return canonical.document(one.DocumentIdentifier, one.TitleText, one.DocumentDate)
+def _journal(case: CaseFile) -> ItemGroup:
+    """All there is; that a document has a date is not known: without one the case's last change stands in."""
 
-    return canonical.complete({one.DocumentIdentifier: item(one) for one in documents.Document}.values())
+    def item(one: CaseDocument) -> dict[str, Any]:
+        at = case.TimeStamp if one.DocumentDate is None else one.DocumentDate
+        return canonical.document(one.DocumentIdentifier, one.TitleText, at)
+
+    listed = () if case.Documents is None else case.Documents.Document
+    return canonical.complete({one.DocumentIdentifier: item(one) for one in listed}.values())
