@@ -41,7 +41,7 @@ from tests.contract.polling import served
 from tests.faults.vendors import KLE, VENDORS, Case, Line, Vendor, now
 
 AUTHORITY: Final = "55133018"
-NUMBER: Final = 14
+NUMBER: Final = 10
 EVERY: Final = 9
 """Of so many requests to the vendor, one fails."""
 PATIENCE_S: Final = 60

@@ -1,12 +1,12 @@
 """A small Nova to poll: its paths and quirks, on cases in memory. For tests and demo, never for the connector."""
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from connectors.simulated_oauth import Tokens
 from connectors.times import micros
 
 
@@ -32,20 +32,14 @@ class Simulator:
         self.repeats = repeats
         self.asked: list[Any] = []
         self.forbidden: set[str] = set()
-        self._uses = uses_of_a_token
-        self._tokens: dict[str, int] = {}
+        self._tokens = Tokens(uses_of_a_token)
         self.app = FastAPI(openapi_url=None)
         self.app.post("/realms/NovaIntegration/protocol/openid-connect/token")(self._token)
         self.app.put("/api/Case/GetList")(self._list)
         self.app.put("/api/Document/GetList")(self._documents)
 
     async def _token(self, request: Request) -> Response:
-        form = (await request.body()).decode()
-        if "grant_type=client_credentials" not in form or "scope=client" not in form:
-            return Response(status_code=400)
-        token = secrets.token_urlsafe()
-        self._tokens[token] = self._uses
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 300})
+        return await self._tokens.give(request, "scope=client")
 
     async def _list(self, request: Request) -> Response:
         """A query sent as PUT. Rows in no promised order; no `cases` at all where there are none."""
@@ -89,16 +83,15 @@ class Simulator:
         return _json(answer)
 
     def _refusal(self, request: Request, version: str) -> Response | None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) <= 0:
-            return Response(status_code=401)
+        if (refused := self._tokens.refusal(request)) is not None:
+            return refused
         if request.query_params.get("api-version") != version:
             return Response(status_code=400)
         if self.failures and isinstance(self.failures[0], int):
             status = self.failures.pop(0)
             assert isinstance(status, int)  # noqa: S101 - for the type checker
             return Response(status_code=status, headers={"Retry-After": "7"} if status == 429 else {})  # noqa: PLR2004
-        self._tokens[token] -= 1
+        self._tokens.use(request)
         return None
 
 
