@@ -44,7 +44,7 @@ AUTHORITY: Final = "55133018"
 NUMBER: Final = 10
 EVERY: Final = 9
 """Of so many requests to the vendor, one fails."""
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 120
 
 
 class Whole(NamedTuple):
