@@ -4,9 +4,11 @@ Details of a rejection name what was expected, never what was sent.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
 
 from broker.domain.case import SENSITIVITY, CaseEvent, ItemGroup
 from broker.domain.form import PARTY_FORMS
@@ -14,6 +16,8 @@ from broker.domain.identity import has_cpr, is_cpr, is_cvr, is_uuid, vendor_even
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
 from connectors.configuration import table
+from connectors.flaws import rejection
+from connectors.payload import digest_of
 from connectors.person import bare, id_type, item_id
 
 _CASES: Final = uuid.UUID("0d3c5a52-7a27-5c0b-8d53-6b1f0c7f4b21")
@@ -33,6 +37,36 @@ class Named(NamedTuple):
     name: str | None
     where: str
     kind: str | None = None
+
+
+def translated(
+    payload: object,
+    made: Callable[[Mapping[str, Any], str], CaseEvent | Rejected | None],
+    people: frozenset[str] = frozenset(),
+    at: str = "",
+    content: Callable[[Mapping[str, Any]], object] = lambda payload: payload,
+) -> Sequence[CaseEvent] | Rejected:
+    """What a translation begins and ends with: an object, its digest; what a model finds wrong is a rejection.
+
+    Args:
+        payload: as `split` found it.
+        made: (payload, digest) -> its event; None where it is no case. The only one that may raise ValidationError.
+        people: the outermost fields that say who the case is about.
+        at: the pointer of what `made` validates.
+        content: what of the payload makes it another when it differs.
+    """
+    if not isinstance(payload, dict):
+        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
+    digest = digest_of(content(payload))
+    if isinstance(digest, Rejected):
+        return digest
+    try:
+        event = made(payload, digest)
+    except ValidationError as error:
+        return rejection(error, people, at)
+    if event is None:
+        return []
+    return event if isinstance(event, Rejected) else [event]
 
 
 def complete(items: Iterable[dict[str, Any]]) -> ItemGroup:
@@ -79,6 +113,29 @@ def progress(state: str, created: int, since: int | None, where: str, within: in
             {"state": state, "effective_from": since},
         ]
     )
+
+
+def steps(begun: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """States and since when: each ends where the next begins."""
+    ends = [*(at for _, at in begun[1:]), None]
+    return [
+        {"state": state, "effective_from": at} | ({} if end is None else {"effective_to": end})
+        for (state, at), end in zip(begun, ends, strict=True)
+    ]
+
+
+def by_code(codes: Iterable[str | None], config: Mapping[str, Any], local: str | None) -> dict[str, Any]:
+    """By the table `kle` of the configuration: code -> {"kle", "facet"}, the first of the codes that has a row.
+
+    Where none has, the broker's rules have the only word. The local code goes along.
+    """
+    rows = table(config, "kle")
+    for code in codes:
+        row = None if code is None else rows.get(code)
+        if isinstance(row, Mapping) and isinstance(row.get("kle"), str):
+            facet = row.get("facet")
+            return {"kle": row["kle"], "facet": facet if isinstance(facet, str) else None, "local_code": local}
+    return {"kle": None, "facet": None, "local_code": local}
 
 
 def sensitivity(

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -33,6 +33,14 @@ def parsed(body: bytes) -> object | Rejected:
     except orjson.JSONDecodeError:
         return Rejected(Code.MALFORMED_PAYLOAD, "", "not well-formed JSON in UTF-8")
     return value
+
+
+def listed(body: bytes, detail: str) -> Sequence[object] | Rejected:
+    """One payload, or a list of them; `detail` says of any other JSON what was expected."""
+    found = parsed(body)
+    if isinstance(found, dict):
+        return [found]
+    return found if isinstance(found, list | Rejected) else Rejected(Code.MALFORMED_PAYLOAD, "", detail)
 
 
 def digest_of(payload: object) -> str | Rejected:

@@ -13,7 +13,8 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
 _DAY_ONLY: Final = len("2024-03-18")
-_LAST: Final = 1 << 62
+LAST: Final = 1 << 62
+"""After every time."""
 
 
 def micros(value: object) -> int:
@@ -37,7 +38,7 @@ def micros_or_last(value: object) -> int:
     try:
         return micros(value)
     except ValueError:
-        return _LAST
+        return LAST
 
 
 def micros_or_none(value: object) -> int | None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Poller, Refused, poll_once
@@ -61,6 +64,25 @@ class Inbox:
 def broker(inbox: Inbox, clock: Clock, system: str) -> Broker:
     client = httpx.AsyncClient(transport=httpx.MockTransport(inbox), base_url="https://broker.example")
     return Broker(client, Asker(clock.patience(attempts=3)), system, "t0ken")
+
+
+@asynccontextmanager
+async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+    """Its address, on a free port that listens already."""
+    # With the protocol named, or the loop leaves Nagle's algorithm on and every answer takes 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, **options
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
 
 
 class Faulty(httpx.AsyncBaseTransport):
@@ -119,6 +141,60 @@ class World(ABC):
         """One after the other, that many minutes apart."""
         for number in numbers:
             self.put(number, number * minutes, f"Sag {number}")
+
+
+class GoesOn(ABC):
+    """What a poller that reads case by case must do when it is disturbed: a subclass says what its world is."""
+
+    error: type[Exception]
+    """What half an answer is called."""
+    halves: Sequence[httpx.Response]
+    """Answers that are cut short, or of another form."""
+
+    @abstractmethod
+    def world(self, path: Path, count: int) -> Any:
+        """A world with cases 0 to `count`, ten on a page."""
+
+    def test_a_busy_server_is_given_its_time_and_failures_of_the_line_are_tried_again(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, 9)
+        world.simulator.busy = 2
+        world.connection.faults = [None, httpx.Response(500), None]
+
+        assert world.poll() == 9
+        assert world.clock.waits.count(7.0) == 2
+
+    def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, 1)
+        for answer in self.halves:
+            world.connection.faults = [answer]
+            with pytest.raises(self.error):
+                world.poll()
+
+        assert world.poll() == 1
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(
+        self, tmp_path: Path, page: int
+    ) -> None:
+        world = self.world(tmp_path, 30)
+
+        with pytest.raises(KeyboardInterrupt):
+            world.poll(KilledAt(tmp_path / "cursor.json", page))
+        world.poll()
+
+        # The page in hand, and no other, came twice.
+        assert (len(set(world.delivered)), len(world.delivered)) == (30, 40)
+        assert world.inbox.bodies[page - 1] == world.inbox.bodies[page]
+        assert world.poll() == 0
+
+    def test_a_broker_out_of_reach_loses_nothing(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, 1)
+        world.inbox.answers = [httpx.Response(503)] * 3
+
+        with pytest.raises(Unanswered):
+            world.poll()
+
+        assert world.poll() == 1
 
 
 class KilledAt(CursorFile):

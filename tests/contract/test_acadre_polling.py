@@ -13,12 +13,11 @@ import pytest
 from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Source
-from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, poller, whole_xml
+from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, whole_xml
 from connectors.esdh.acadre.simulator import Simulator
 from connectors.esdh.acadre.translate import translate
 from connectors.ntlm import Ntlm
 from connectors.retry import Asker, Unanswered, whole
-from connectors.runner import serve
 from tests.contract.polling import START, SurvivesEverything, World
 
 GUID = "0B9F6A58-3F0E-4D57-8F35-5FB8A0F3C001"
@@ -146,6 +145,32 @@ def both_ways(number: int) -> dict[str, Any]:
         "CaseFile": case_file(number, "") | {"Party": []},
         "LastChangedDate": (START + timedelta(minutes=number)).isoformat(),
     }
+
+
+def test_documents_and_notes_come_with_their_case_and_their_levels(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(1, 3))
+    record = {"RegistrationDate": "2024-03-18", "AccessCode": "KK"}
+    memo = {"MemoIdentifier": "7", "MemoTitleText": "Samtale", "MemoEventDate": "2024-03-18", "AccessCode": "BO"}
+    world.simulator.cases[0] |= {
+        "DocumentOutput": [
+            {"Document": {"DocumentIdentifier": str(number), "DocumentTitleText": "Brev"}, "Record": record}
+            for number in (7, 8)
+        ],
+        "Memo": [memo],
+    }
+
+    world.poll()
+
+    events: list[Any] = [event_of(case) for case in world.inbox.payloads]
+    journals = {event["properties"]["user_key"]: event["journal"] for event in events}
+    assert journals["24/2"] == {"complete": True, "items": []}
+    assert journals["24/1"]["complete"]
+    assert [(item["kind"], item["title"], item["sensitivity"]) for item in journals["24/1"]["items"]] == [
+        ("DOCUMENT", "Brev", "FORTROLIGE_PERSONOPLYSNINGER"),
+        ("DOCUMENT", "Brev", "FORTROLIGE_PERSONOPLYSNINGER"),
+        ("NOTE", "Samtale", "FOELSOMME_PERSONOPLYSNINGER"),
+    ]
 
 
 def test_a_contact_is_asked_for_once_a_page(tmp_path: Path) -> None:
@@ -282,20 +307,3 @@ def test_a_list_of_something_else_ends_the_round_and_quotes_nothing(tmp_path: Pa
     with pytest.raises(AcadreError) as caught:
         asyncio.run(poll())
     assert "010145" not in repr(caught.value)
-
-
-def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
-    vendor = {"url": "https://acadre.example", "user": "svc", "password": "s3cret", "shape": "pwi"}
-    config = {
-        "broker": {"url": "https://broker.example", "token": "t"},
-        "cursor": str(tmp_path / "c"),
-        "vendor": vendor,
-    }
-
-    async def stopped_at_once() -> None:
-        stop = asyncio.Event()
-        stop.set()
-        await serve("acadre", poller, config, stop)
-
-    asyncio.run(stopped_at_once())
-    assert not (tmp_path / "c").exists()

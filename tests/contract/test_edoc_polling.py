@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 from broker.domain.outcome import Rejected
+from broker.intake.connector import Source
 from connectors.esdh.edoc import CONNECTOR
 from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
 from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, Unanswered
+from connectors.retry import Asker
 from connectors.runner import CursorFile, poll_once
-from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
+from connectors.times import micros
+from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
 
@@ -44,6 +46,7 @@ class World:
     largest: int = 1_000_000
     user: str = USER
     passed_over: frozenset[str] = frozenset()
+    documents: bool = False
     inbox: Inbox = field(default_factory=Inbox)
     clock: Clock = field(default_factory=Clock)
 
@@ -55,7 +58,13 @@ class World:
         client = httpx.AsyncClient(
             transport=self.connection, base_url="https://edoc.example", auth=Ntlm(self.user, "secret")
         )
-        access = Access("/edocdotnetapi/edoc.asmx", "www.example/abc", self.page, passed_over=self.passed_over)
+        access = Access(
+            "/edocdotnetapi/edoc.asmx",
+            "www.example/abc",
+            self.page,
+            passed_over=self.passed_over,
+            documents=self.documents,
+        )
         poller = EdocPoller(client, Asker(self.clock.patience()), access)
         door = broker(self.inbox, self.clock, "edoc")
         return asyncio.run(poll_once(poller, door, cursors or CursorFile(self.path / "cursor.json")))
@@ -70,6 +79,20 @@ class World:
         return [one["TitleText"] for one in found]
 
 
+class TestEdocGoesOn(GoesOn):
+    error = EdocError
+    halves = (
+        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
+        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
+        httpx.Response(200, content=b"<Envelope/>"),
+        httpx.Response(404),
+    )
+
+    def world(self, path: Path, count: int) -> World:
+        return World(path, [case(number, number) for number in range(count)])
+
+
 @pytest.mark.parametrize("largest", [1_000_000, 12])
 def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, largest: int) -> None:
     world = World(tmp_path, [case(number, number * 20) for number in range(35)], largest=largest)
@@ -80,6 +103,37 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, larg
     world.simulator.cases[3] = {**case(3, 10_000), "CreationDate": case(3)["CreationDate"], "TitleText": "Ændret"}
     assert world.poll() == 1
     assert world.delivered[-1] == "Ændret"
+
+
+def test_more_changes_within_the_overlap_than_a_search_shows_are_all_read(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(35)], largest=12)
+
+    assert world.poll() == 35
+    world.simulator.cases.append(case(35, 34.5))
+    assert world.poll() == 1
+
+
+def test_documents_come_with_their_case_when_they_are_asked_for(tmp_path: Path) -> None:
+    document = {"DocumentIdentifier": "d1", "TitleText": "Ansøgning"}
+    more = {"PrimaryCode": "500002", "CaseFileStatusCode": "B"}
+    cases = [{**case(1), **more, "Documents": {"Document": [document]}}, {**case(2), **more}]
+    journals: list[Any] = []
+    for documents in (False, True):
+        (tmp_path / str(documents)).mkdir()
+        world = World(tmp_path / str(documents), cases, documents=documents)
+        world.poll()
+        found = CONNECTOR.split(world.inbox.bodies[0])
+        assert not isinstance(found, Rejected)
+        for payload in found:
+            events = CONNECTOR.translate(payload, Source("edoc", "55133018"))
+            assert not isinstance(events, Rejected)
+            journals.append(events[0].get("journal"))
+
+    changed = micros(case(1)["TimeStamp"])
+    assert journals[:2] == [None, None]
+    assert [item["title"] for item in journals[2]["items"]] == ["Ansøgning"]
+    assert journals[2]["items"][0]["registered_at"] == changed
+    assert journals[3] == {"complete": True, "items": []}
 
 
 def test_cases_come_in_the_order_of_their_changes(tmp_path: Path) -> None:
@@ -138,35 +192,6 @@ def test_a_code_that_is_none_is_not_repeated() -> None:
     assert str(EdocSaysError("SearchCaseFile", "010145-5001")) == "SearchCaseFile says error unknown"
 
 
-def test_a_busy_server_is_given_the_time_it_asks_for_and_failures_of_the_line_are_tried_again(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(number) for number in range(9)])
-    world.simulator.busy = 2
-    world.connection.faults = [None, httpx.Response(500), None]
-
-    assert world.poll() == 9
-    assert world.clock.waits.count(7.0) == 2
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
-        httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
-        httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
-        httpx.Response(200, content=b"<Envelope/>"),
-        httpx.Response(404),
-    ],
-)
-def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Path, answer: httpx.Response) -> None:
-    world = World(tmp_path, [case(1)])
-    world.connection.faults = [answer]
-
-    with pytest.raises(EdocError):
-        world.poll()
-
-    assert world.poll() == 1
-
-
 def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> None:
     world = World(tmp_path, [case(1)])
     found = "&lt;Root&gt;&lt;CaseFileSearchResult/&gt;&lt;/Root&gt;"
@@ -181,27 +206,3 @@ def test_a_case_found_without_a_time_is_no_reason_to_go_on(tmp_path: Path) -> No
 def test_a_stranger_is_not_let_in(tmp_path: Path) -> None:
     with pytest.raises(EdocError, match=r"answered 401$"):
         World(tmp_path, [case(1)], user="somebody").poll()
-
-
-@pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
-    world = World(tmp_path, [case(number, number) for number in range(30)])
-    cursors = KilledAt(tmp_path / "cursor.json", page)
-
-    with pytest.raises(KeyboardInterrupt):
-        world.poll(cursors)
-    world.poll()
-
-    assert len(set(world.delivered)) == 30
-    assert world.inbox.bodies[page - 1] == world.inbox.bodies[page]
-    assert world.poll() == 0
-
-
-def test_a_broker_out_of_reach_loses_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(1)])
-    world.inbox.answers = [httpx.Response(503)] * 3
-
-    with pytest.raises(Unanswered):
-        world.poll()
-
-    assert world.poll() == 1

@@ -16,10 +16,10 @@ from connectors.esdh.getorganized.client import Access, GetOrganizedError, GetOr
 from connectors.esdh.getorganized.simulator import USER, Simulator
 from connectors.esdh.getorganized.translate import attributes
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, Unanswered
+from connectors.retry import Asker
 from connectors.runner import Cursor, CursorFile, poll_once
 from connectors.times import COPENHAGEN
-from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
+from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
 
@@ -68,6 +68,20 @@ class World:
     def delivered(self) -> list[str]:
         rows = (attributes(one["Metadata"]) for body in self.inbox.bodies for one in json.loads(body))
         return [row["ows_Title"] for row in rows if row is not None]
+
+
+class TestGetOrganizedGoesOn(GoesOn):
+    error = GetOrganizedError
+    halves = (
+        httpx.Response(200, content=b'{"ResultsXml":"<Cases><ServiceStatus Status=\\"Succ'),
+        httpx.Response(200, json={"ResultsXml": "<Cases><ServiceStatus"}),
+        httpx.Response(200, json={"Message": "no"}),
+        httpx.Response(200, json=[]),
+        httpx.Response(404),
+    )
+
+    def world(self, path: Path, count: int) -> World:
+        return World(path, [case(number) for number in range(count)])
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -138,35 +152,6 @@ def test_a_walk_goes_through_each_kind_of_case_and_passes_the_citizens_folders(t
     assert world.delivered == ["Sag 1", "Sag 2"]
 
 
-def test_a_busy_server_is_given_the_time_it_asks_for_and_failures_of_the_line_are_tried_again(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(number) for number in range(9)])
-    world.simulator.busy = 2
-    world.connection.faults = [None, httpx.Response(500), None]
-
-    assert world.poll() == 9
-    assert world.clock.waits.count(7.0) == 2
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        httpx.Response(200, content=b'{"ResultsXml":"<Cases><ServiceStatus Status=\\"Succ'),
-        httpx.Response(200, json={"ResultsXml": "<Cases><ServiceStatus"}),
-        httpx.Response(200, json={"Message": "no"}),
-        httpx.Response(200, json=[]),
-        httpx.Response(404),
-    ],
-)
-def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Path, answer: httpx.Response) -> None:
-    world = World(tmp_path, [case(1)])
-    world.connection.faults = [answer]
-
-    with pytest.raises(GetOrganizedError):
-        world.poll()
-
-    assert world.poll() == 1
-
-
 def test_a_failure_told_inside_an_answer_of_status_200_is_no_empty_list(tmp_path: Path) -> None:
     world = World(tmp_path, [case(1)])
     world.simulator.failing = 1
@@ -190,31 +175,6 @@ def test_a_stranger_is_not_let_in_and_the_password_is_not_told(tmp_path: Path) -
         world.poll()
 
     assert "secret" not in repr(Ntlm("somebody", "secret"))
-
-
-@pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_process_killed_before_any_cursor_was_written_goes_on_where_it_was(tmp_path: Path, page: int) -> None:
-    world = World(tmp_path, [case(number) for number in range(30)])
-
-    cursors = KilledAt(tmp_path / "cursor.json", page)
-
-    with pytest.raises(KeyboardInterrupt):
-        world.poll(cursors)
-    world.poll()
-
-    assert len(set(world.delivered)) == 30
-    assert len(world.delivered) == 40  # the page in hand, and no other, came twice
-    assert world.poll() == 0
-
-
-def test_a_broker_out_of_reach_loses_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path, [case(1)])
-    world.inbox.answers = [httpx.Response(503)] * 3
-
-    with pytest.raises(Unanswered):
-        world.poll()
-
-    assert world.poll() == 1
 
 
 def test_a_category_says_nothing_of_sensitivity_until_somebody_says_what_it_means() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def bench(path: Path, number: int, **quirks: Any) -> Bench:
     return Bench(Simulator([citizen(one) for one in range(1, number + 1)], **quirks), path)
 
 
+def test_what_is_read_later_is_registered_later_whatever_the_clocks_say(tmp_path: Path) -> None:
+    world = bench(tmp_path, 1)
+    world.poll()
+    world.simulator.citizens[0]["grants"]["1"] = grant(1, version=2)
+    world.simulator.date = format_datetime(START - timedelta(hours=1), usegmt=True)
+
+    world.poll()
+
+    first, second = (datetime.fromisoformat(json.loads(body)[0]["readAt"]) for body in world.inbox.bodies)
+    assert first < second
+
+
 def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path) -> None:
     world = bench(tmp_path, 8)
 
@@ -170,7 +183,7 @@ def test_a_vendors_clock_that_is_behind_is_the_one_that_counts_and_one_ahead_is_
         nexus = Bench(Simulator([]), tmp_path).nexus()
         nexus._asker.skew = skew
 
-        assert datetime.fromisoformat(nexus._now()).hour == hour
+        assert datetime.fromisoformat(nexus._after(None)).hour == hour
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """From a simulated Nova to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.esdh.nova.client import NovaError, NovaPoller, poller
+from connectors.esdh.nova.client import NovaError, NovaPoller
 from connectors.esdh.nova.simulator import Simulator
 from connectors.esdh.nova.translate import split
 from connectors.oauth import Authorized, NoToken
 from connectors.retry import Asker, whole
-from connectors.runner import serve
 from tests.contract.polling import START, SurvivesEverything, World
 
 TOKEN = "realms/NovaIntegration/protocol/openid-connect/token"  # noqa: S105 - an address
@@ -84,6 +82,33 @@ def test_the_texts_of_notes_are_never_asked_for(tmp_path: Path) -> None:
     }
 
 
+def test_a_cases_documents_come_with_it_each_with_its_level(tmp_path: Path) -> None:
+    world = NovaWorld(tmp_path)
+    world.put_all(range(3))
+    letter = {"documentNumber": "D-1", "title": "Ansøgning", "sensitivity": "Følsomme", "documentDate": "2024-03-18"}
+    for number in (1, 2):
+        world.simulator.cases[number]["documents"] = [{"documentUuid": "d", **letter, "description": "for nobody"}]
+    world.simulator.forbidden.add("00000000-0000-4000-8000-000000000002")
+
+    world.poll()
+
+    cases = {number: case for (number, _), case in zip(world.delivered, world.inbox.payloads, strict=True)}
+    assert (cases[0]["documents"], cases[1]["documents"]) == ([], [{"documentUuid": "d", **letter}])
+    # Nothing said is not the same as none.
+    assert "documents" not in cases[2]
+    assert "numberOfDocuments" not in cases[2]
+
+
+def test_a_nova_that_lists_no_documents_is_asked_all_the_same(tmp_path: Path) -> None:
+    world = NovaWorld(tmp_path)
+    world.put(1, 1, "Sag 1")
+    world.simulator.cases[0]["documents"] = [{"documentUuid": "d"}]
+    world.simulator.app.router.routes.pop()
+
+    assert world.poll() == 1
+    assert "documents" not in world.inbox.payloads[0]
+
+
 def test_what_is_pushed_is_what_the_connector_splits(tmp_path: Path) -> None:
     world = NovaWorld(tmp_path)
     world.put_all(range(3))
@@ -119,20 +144,3 @@ def test_a_wrong_secret_ends_the_round_and_is_not_told(tmp_path: Path) -> None:
         world.poll()
 
     assert "s3cret" not in repr(world.poller())
-
-
-def test_a_configuration_file_is_all_that_a_poll_loop_needs(tmp_path: Path) -> None:
-    vendor = {"url": "https://nova.example", "token_url": f"https://auth.example/{TOKEN}", **SECRET}
-    config = {
-        "broker": {"url": "https://broker.example", "token": "t"},
-        "cursor": str(tmp_path / "c"),
-        "vendor": vendor,
-    }
-
-    async def stopped_at_once() -> None:
-        stop = asyncio.Event()
-        stop.set()
-        await serve("nova", poller, config, stop)
-
-    asyncio.run(stopped_at_once())
-    assert not (tmp_path / "c").exists()

@@ -219,7 +219,7 @@ def test_a_connector_that_was_begun_passes_the_contract_once_translate_is_filled
     translate = checkout / "connectors" / "esdh" / "acme" / "translate.py"
     written = translate.read_text(encoding="utf-8")
     head, _, _ = written.partition("    del event, case, config\n")
-    head = head.replace("from connectors.flaws", f"{IMPORTS}from connectors.flaws")
+    head = head.replace("from connectors.payload", f"{IMPORTS}from connectors.payload", 1)
     translate.write_text(head + FILLED.lstrip("\n"), encoding="utf-8")
     after = suite(checkout)
     assert after.returncode == 0, after.stdout

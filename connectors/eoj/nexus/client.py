@@ -24,6 +24,7 @@ _UNAUTHORIZED: Final = 401
 _GONE: Final = frozenset({403, 404, 410})
 # A link's answer is a page: what follows from one that is cut off or not JSON is asked once more, then given up.
 _READINGS: Final = 3
+_TICK: Final = timedelta(microseconds=1)
 PATHWAY: Final = "patientPathwayReference"
 GRANT: Final = "basketGrantReference"
 # What an item of a list is told apart by. Its name and the citizen's are not needed.
@@ -83,13 +84,13 @@ class Batch:
         yield Page(b"", 0, {"seen": dict(seen), "sending": sending})
         seen |= self.signs
         body = orjson.dumps([{"readAt": sending["at"], **record} for record in self.records])
-        yield Page(body, len(self.records), {"seen": dict(seen)})
+        yield Page(body, len(self.records), {"seen": dict(seen), "at": sending["at"]})
 
 
 class NexusPoller:
     """A `Poller`. Cursor: `seen`, citizen -> digest of what the list last showed; `sending`, what may be on its way.
 
-    Citizens stand in the cursor by Nexus's own number of them.
+    And `at`: when what was sent last was read. Citizens stand in the cursor by Nexus's own number of them.
     """
 
     def __init__(self, client: httpx.AsyncClient, asker: Asker, access: Access) -> None:
@@ -108,7 +109,7 @@ class NexusPoller:
         seen: dict[str, str] = dict(since.get("seen", {}))
         root = await self._read(self._access.root)
         citizens = await self._listed(root)
-        batch = Batch(self._now())
+        batch = Batch(self._after(since.get("sending", since).get("at")))
         for who, citizen in citizens.items():
             if seen.get(who) == citizen.sign:
                 continue
@@ -117,15 +118,20 @@ class NexusPoller:
             if len(batch.records) >= self._access.batch:
                 for page in batch.pages(since, seen):
                     yield page
-                batch = Batch(self._now())
+                batch = Batch(self._after(batch.began))
         for page in batch.pages(since, seen):
             yield page
         if gone := seen.keys() - citizens.keys():
-            yield Page(b"", 0, {"seen": {who: sign for who, sign in seen.items() if who not in gone}})
+            left = {who: sign for who, sign in seen.items() if who not in gone}
+            yield Page(b"", 0, {"seen": left, "at": batch.began})
 
-    def _now(self) -> str:
-        """Nexus's clock, but never ahead of ours: the broker refuses what is registered in the future."""
-        return (self._access.now() + timedelta(seconds=min(self._asker.skew, 0.0))).isoformat()
+    def _after(self, last: str | None) -> str:
+        """Nexus's clock, but never ahead of ours: the broker refuses what is registered in the future.
+
+        And never before what was read last: its clock is told in whole seconds, and both can be set back.
+        """
+        now = self._access.now() + timedelta(seconds=min(self._asker.skew, 0.0))
+        return (now if last is None else max(now, datetime.fromisoformat(last) + _TICK)).isoformat()
 
     async def _listed(self, root: Mapping[str, Any]) -> dict[str, Citizen]:
         """The list's citizens: of all pages, each item once however often it stands there."""

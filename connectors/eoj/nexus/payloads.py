@@ -5,6 +5,7 @@ under several addresses. What is not named here is dropped at the door: names, a
 everything behind a link never become values.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -150,7 +151,7 @@ class Record(Payload):
     conditions: tuple[Condition, ...] | None = None
 
 
-def is_removed(payload: dict[str, Any]) -> bool:
+def is_removed(payload: Mapping[str, Any]) -> bool:
     """Our own addition: a supplier's job, or a reconciliation, tells that an object is gone."""
     return payload.get("removed") is True
 

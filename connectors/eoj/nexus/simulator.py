@@ -1,11 +1,12 @@
 """A small KMD Nexus to poll: its paths, links and quirks, on citizens in memory. For tests and demo only."""
 
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+
+from connectors.simulated_oauth import Tokens
 
 INSTANCE: Final = "testborg"
 ROOT: Final = f"/api/core/mobile/{INSTANCE}/v2"
@@ -36,18 +37,13 @@ class Simulator:
         self.citizens = list(citizens)
         self.busy, self.broken, self.halved = busy, broken, halved
         self.doubled_items, self.date = doubled_items, date
-        self._uses = uses_of_a_token
-        self._tokens: dict[str, int] = {}
+        self._tokens = Tokens(uses_of_a_token)
         self.app = FastAPI(openapi_url=None)
         self.app.post(TOKEN)(self._token)
         self.app.api_route(ROOT + "/{path:path}", methods=["GET", "POST"])(self._answer)
 
     async def _token(self, request: Request) -> Response:
-        if "grant_type=client_credentials" not in (await request.body()).decode():
-            return Response(status_code=400)
-        token = secrets.token_urlsafe()
-        self._tokens[token] = self._uses
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 300})
+        return await self._tokens.give(request)
 
     async def _answer(self, path: str, request: Request) -> Response:
         if (refusal := self._refusal(request)) is not None:
@@ -64,16 +60,15 @@ class Simulator:
         return response
 
     def _refusal(self, request: Request) -> Response | None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) <= 0:
-            return Response(status_code=401)
+        if (refused := self._tokens.refusal(request)) is not None:
+            return refused
         if self.busy > 0:
             self.busy -= 1
             return Response(status_code=429, headers={"Retry-After": "7"})
         if self.broken > 0:
             self.broken -= 1
             return Response(status_code=500)
-        self._tokens[token] -= 1
+        self._tokens.use(request)
         return None
 
     def _search(self, wanted: dict[str, Any]) -> Any:

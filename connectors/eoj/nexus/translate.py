@@ -7,17 +7,15 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from broker.domain.case import CaseEvent, ItemGroup
-from broker.domain.identity import has_cpr, vendor_event_id
+from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.configuration import state_of, table
+from connectors import event as canonical
+from connectors.configuration import state_of
 from connectors.eoj.nexus import mapping
 from connectors.eoj.nexus.payloads import Condition, Gone, Grant, Pathway, Patient, Record, is_removed
-from connectors.flaws import rejection
-from connectors.payload import digest_of, parsed
+from connectors.payload import listed
 from connectors.person import bare, id_type, item_id
 
 _CASES: Final = uuid.UUID("b1f6a0d3-3c5c-5a55-8f0f-6f1f0a7c9e42")
@@ -27,30 +25,18 @@ _CODE: Final = len("0751")
 
 def split(body: bytes) -> Sequence[object] | Rejected:
     """One record, or a list of them."""
-    found = parsed(body)
-    if isinstance(found, dict):
-        return [found]
-    if isinstance(found, list | Rejected):
-        return found
-    return Rejected(Code.MALFORMED_PAYLOAD, "", "neither a record nor a list of records")
+    return listed(body, "neither a record nor a list of records")
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One record -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    try:
-        event = (
-            _gone(Gone.model_validate(payload), source, digest)
-            if is_removed(payload)
-            else _case(Record.model_validate(payload), source, digest)
-        )
-    except ValidationError as error:
-        return rejection(error, _PARTIES)
-    return event if isinstance(event, Rejected) else [event]
+    return canonical.translated(payload, lambda record, digest: _event(record, source, digest), _PARTIES)
+
+
+def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:
+    if is_removed(payload):
+        return _gone(Gone.model_validate(payload), source, digest)
+    return _case(Record.model_validate(payload), source, digest)
 
 
 def _gone(gone: Gone, source: Source, digest: str) -> CaseEvent | Rejected:
@@ -85,11 +71,11 @@ def _case(record: Record, source: Source, digest: str) -> CaseEvent | Rejected:
     event = _envelope(local, record.read_at, source, digest, "REGISTERED")
     if grant is not None:
         event["sequence"] = grant.version
-        event["actors"] = _complete(_supplier(grant))
+        event["actors"] = canonical.complete(_supplier(grant))
     event["properties"] = properties | {"created_at": progress[0]["effective_from"]}
     event["access"] = {"sensitivity": mapping.SENSITIVITY, "hidden_from_citizen": False}
     event["classification"] = _classification(record.pathway, grant, source.config)
-    event["progress"] = _complete(progress)
+    event["progress"] = canonical.complete(progress)
     event["parties"] = parties
     if (journal := _journal(record)) is not None:
         event["journal"] = journal
@@ -119,14 +105,7 @@ def _pathway_id(number: int) -> str:
 def _envelope(local: str, at: int, source: Source, digest: str, change: str) -> CaseEvent:
     """Nexus has whole numbers; the case's UUID is made of the number, its kind and the authority."""
     case_id = str(uuid.uuid5(_CASES, f"{source.authority}|{local}"))
-    return {
-        "event_id": vendor_event_id(source.system, source.authority, case_id, at, digest),
-        "system": source.system,
-        "authority": source.authority,
-        "case_id": case_id,
-        "registered_at": at,
-        "change": change,
-    }
+    return canonical.envelope(source, case_id, at, digest, change)
 
 
 def _removal(local: str, at: int, source: Source, digest: str, version: int | None = None) -> CaseEvent:
@@ -160,8 +139,8 @@ def _grant_progress(grant: Grant, config: Mapping[str, Any]) -> list[dict[str, A
             return Rejected(Code.VIRKNING_OVERLAP, "/grant/currentElements", "it ends before it was requested")
         decided = min(decided, ended)
         steps = [("AFGJORT", decided)] if approved is not None else []
-        return _steps([("OPSTAAET", arisen), *steps, ("AFSLUTTET", ended)])
-    return _steps([("OPSTAAET", arisen)] if state == "OPSTAAET" else [("OPSTAAET", arisen), (state, decided)])
+        return canonical.steps([("OPSTAAET", arisen), *steps, ("AFSLUTTET", ended)])
+    return canonical.steps([("OPSTAAET", arisen)] if state == "OPSTAAET" else [("OPSTAAET", arisen), (state, decided)])
 
 
 def _pathway_progress(record: Record, config: Mapping[str, Any]) -> list[dict[str, Any]] | Rejected:
@@ -175,17 +154,9 @@ def _pathway_progress(record: Record, config: Mapping[str, Any]) -> list[dict[st
             Code.STATE_UNKNOWN, "/pathway/pathwayStatus", "no mapping of this status; put it in the configuration"
         )
     if state == "OPSTAAET":
-        return _steps([(state, begun)])
-    return _steps([("OPSTAAET", begun), (state, max(begun, record.read_at) if state == "AFSLUTTET" else begun)])
-
-
-def _steps(steps: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    """Each ends where the next begins."""
-    ends = [*(begun for _, begun in steps[1:]), None]
-    return [
-        {"state": state, "effective_from": begun} | ({} if end is None else {"effective_to": end})
-        for (state, begun), end in zip(steps, ends, strict=True)
-    ]
+        return canonical.steps([(state, begun)])
+    since = max(begun, record.read_at) if state == "AFSLUTTET" else begun
+    return canonical.steps([("OPSTAAET", begun), (state, since)])
 
 
 def _classification(pathway: Pathway, grant: Grant | None, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,13 +170,7 @@ def _classification(pathway: Pathway, grant: Grant | None, config: Mapping[str, 
     if grant is not None and (case := grant.element("kmdSag")) is not None and case.kle_number is not None:
         facet = None if case.action_facet is None else case.action_facet.name
         return {"kle": case.kle_number.name, "facet": facet, "local_code": local}
-    rows = table(config, "kle")
-    for code in (None if grant is None else _fsiii(grant), paragraph, kind):
-        row = None if code is None else rows.get(code)
-        if isinstance(row, Mapping) and isinstance(row.get("kle"), str):
-            facet = row.get("facet")
-            return {"kle": row["kle"], "facet": facet if isinstance(facet, str) else None, "local_code": local}
-    return {"kle": None, "facet": None, "local_code": local}
+    return canonical.by_code((None if grant is None else _fsiii(grant), paragraph, kind), config, local)
 
 
 def _paragraph(grant: Grant) -> str | None:
@@ -225,14 +190,14 @@ def _parties(patient: Patient, local: str) -> ItemGroup | Rejected:
     """The citizen, by the kind of number that the form shows: what Nexus calls it is a municipality's choice."""
     number = bare(patient.patient_identifier.identifier)
     if number in mapping.NOBODY:
-        return _complete([])
+        return canonical.complete([])
     kind = id_type(number)
     if kind is None or (patient.patient_identifier.type == mapping.CPR_TYPE and kind != "CPR"):
         return Rejected(
             Code.PARTY_MALFORMED, "/patient/patientIdentifier/identifier", "a CPR number or a replacement number"
         )
     item = item_id(local, "PRIMARY", kind, number)
-    return _complete([{"item_id": item, "role": "PRIMARY", "id_type": kind, "id": number}])
+    return canonical.complete([{"item_id": item, "role": "PRIMARY", "id_type": kind, "id": number}])
 
 
 def _supplier(grant: Grant) -> Iterator[dict[str, Any]]:
@@ -250,7 +215,7 @@ def _journal(record: Record) -> ItemGroup | None:
     """
     if record.conditions is None:
         return None
-    return _complete(_note(one, record.read_at) for one in {one.id: one for one in record.conditions}.values())
+    return canonical.complete(_note(one, record.read_at) for one in {one.id: one for one in record.conditions}.values())
 
 
 def _note(condition: Condition, read_at: int) -> dict[str, Any]:
@@ -263,7 +228,3 @@ def _note(condition: Condition, read_at: int) -> dict[str, Any]:
         "sensitivity": mapping.SENSITIVITY,
     }
     return note | ({"removed": True} if removed else {})
-
-
-def _complete(items: Any) -> ItemGroup:
-    return {"complete": True, "items": list(items)}

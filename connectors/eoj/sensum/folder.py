@@ -122,12 +122,16 @@ def _digest(value: object) -> str:
 
 
 def poller(config: Mapping[str, Any]) -> FolderPoller:
-    """From the configuration's table: `folder`; `pattern`, `settle` (seconds), `columns` as the connector's own."""
+    """From the configuration's table: `folder`; `pattern`, `settle` (seconds), `rows` (handed over at once; 1000).
+
+    Also `columns`, as the connector's own.
+    """
     return FolderPoller(
         Folder(
             Path(config["folder"]),
             str(config.get("pattern", "*.csv")),
             float(config.get("settle", 60)),
+            int(config.get("rows", 1000)),
             columns=columns_of(config),
         )
     )

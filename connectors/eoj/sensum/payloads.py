@@ -4,6 +4,7 @@ Cells are texts, as files have them. What is not named here is dropped at the do
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -81,7 +82,7 @@ class Row(Payload):
 COLUMNS: Final = tuple(field.alias or name for name, field in Row.model_fields.items())
 
 
-def renamed(payload: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+def renamed(payload: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
     """A row under our names of its columns; cells without a text are left out."""
     said = {name: payload.get(columns[name]) for name in COLUMNS}
     return {name: value for name, value in said.items() if value is not None and value != ""}

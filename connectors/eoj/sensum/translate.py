@@ -8,18 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from broker.domain.case import CaseEvent, ItemGroup
-from broker.domain.identity import has_cpr, vendor_event_id, without_cpr
+from broker.domain.identity import has_cpr, without_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
+from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.eoj.sensum import mapping
 from connectors.eoj.sensum.payloads import COLUMNS, Row, renamed
 from connectors.eoj.sensum.table import UNREAD
-from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of
+from connectors.flaws import pointer
 from connectors.person import bare, id_type, item_id
 
 _CASES: Final = uuid.UUID("0a7f7b0e-5b0d-5d0e-9a6e-2f6f3c1d8b57")
@@ -33,20 +31,16 @@ _UNREAD: Final = {
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One row -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    if UNREAD in payload:
-        unread = payload[UNREAD]
-        return Rejected(Code.MALFORMED_PAYLOAD, "", _UNREAD.get(unread if isinstance(unread, str) else "", "a row"))
     columns = columns_of(source.config)
-    try:
-        event = _case(Row.model_validate(renamed(payload, columns)), source, digest)
-    except ValidationError as error:
-        event = rejection(error, _PARTIES)
-    return _in_their_words(event, columns) if isinstance(event, Rejected) else [event]
+
+    def made(row: Mapping[str, Any], digest: str) -> CaseEvent | Rejected:
+        if UNREAD in row:
+            unread = row[UNREAD]
+            return Rejected(Code.MALFORMED_PAYLOAD, "", _UNREAD.get(unread if isinstance(unread, str) else "", "a row"))
+        return _case(Row.model_validate(renamed(row, columns)), source, digest)
+
+    found = canonical.translated(payload, made, _PARTIES)
+    return _in_their_words(found, columns) if isinstance(found, Rejected) else found
 
 
 def columns_of(config: Mapping[str, Any]) -> dict[str, str]:
@@ -69,20 +63,13 @@ def _case(row: Row, source: Source, digest: str) -> CaseEvent | Rejected:
     if isinstance(parties, Rejected):
         return parties
     case_id = str(uuid.uuid5(_CASES, f"{source.authority}|{local}"))
-    event: CaseEvent = {
-        "event_id": vendor_event_id(source.system, source.authority, case_id, row.UdtrukketTidspunkt, digest),
-        "system": source.system,
-        "authority": source.authority,
-        "case_id": case_id,
-        "registered_at": row.UdtrukketTidspunkt,
-        "change": "REGISTERED",
-    }
+    event = canonical.envelope(source, case_id, row.UdtrukketTidspunkt, digest)
     event["properties"] = _properties(row, local)
     event["access"] = {"sensitivity": mapping.SENSITIVITY, "hidden_from_citizen": False}
     event["classification"] = _classification(row, source.config)
     event["progress"] = progress
     event["parties"] = parties
-    event["actors"] = {"complete": True, "items": list(_actors(row))}
+    event["actors"] = canonical.complete(_actors(row))
     if row.YdelseNavn is not None:
         # Never complete: an intervention with several services stands in several rows.
         event["journal"] = {"complete": False, "items": [_service(row, local, row.YdelseNavn)]}
@@ -104,11 +91,7 @@ def _properties(row: Row, local: str) -> dict[str, Any]:
 def _classification(row: Row, config: Mapping[str, Any]) -> dict[str, Any]:
     """By the configuration's table `kle`; where there is no row, the broker's rules have the only word."""
     local = row.IndsatsParagraf or row.SagType
-    found = table(config, "kle").get(local)
-    if isinstance(found, Mapping) and isinstance(found.get("kle"), str):
-        facet = found.get("facet")
-        return {"kle": found["kle"], "facet": facet if isinstance(facet, str) else None, "local_code": local}
-    return {"kle": None, "facet": None, "local_code": local}
+    return canonical.by_code((local,), config, local)
 
 
 def _progress(row: Row, config: Mapping[str, Any]) -> ItemGroup | Rejected:
@@ -131,12 +114,7 @@ def _progress(row: Row, config: Mapping[str, Any]) -> ItemGroup | Rejected:
         steps.append(("AFSLUTTET", end))
     elif state != "OPSTAAET":
         steps.append((state, start))
-    ends = [*(begun for _, begun in steps[1:]), None]
-    items = [
-        {"state": name, "effective_from": begun} | ({} if until is None else {"effective_to": until})
-        for (name, begun), until in zip(steps, ends, strict=True)
-    ]
-    return {"complete": True, "items": items}
+    return canonical.complete(canonical.steps(steps))
 
 
 def _parties(row: Row, local: str) -> ItemGroup | Rejected:
@@ -146,12 +124,12 @@ def _parties(row: Row, local: str) -> ItemGroup | Rejected:
     # A spreadsheet has dropped the zero that a number began with.
     number = number.zfill(10) if number.isdecimal() and len(number) == 9 else number  # noqa: PLR2004 - of ten digits
     if number in mapping.NOBODY:
-        return {"complete": True, "items": []}
+        return canonical.complete([])
     kind = id_type(number)
     if kind is None:
         return Rejected(Code.PARTY_MALFORMED, "/BorgerCPR", "a CPR number or a replacement number")
     item = item_id(local, "PRIMARY", kind, number)
-    return {"complete": True, "items": [{"item_id": item, "role": "PRIMARY", "id_type": kind, "id": number}]}
+    return canonical.complete([{"item_id": item, "role": "PRIMARY", "id_type": kind, "id": number}])
 
 
 def _actors(row: Row) -> Iterator[dict[str, Any]]:

@@ -7,11 +7,13 @@ from connectors.esdh.acadre.translate import split, translate
 from connectors.payload import unknown_fields
 
 NOTES = """\
-Known [read in public code and its schemas]: two services that show the same case, SOAP (PWS) and REST (PWI); KLE and
-facet as two categories of one list; parties that refer to contacts; dates that are days; a child's case whose title is
-the child's CPR number; access codes that are groups; lists in pages, and a search by SOAP that shows 100 at most.
-Assumed: the list's words for "changed between" and the time of the last change, GetContact's element, REST's parties
-and classification, the message for a deleted case, what access codes mean. connectors/README.md has the list.
+Known [read in public code and its schemas]: two services that show the same case, SOAP (PWS) and REST
+(PWI); KLE and facet as two categories of one list; parties that refer to contacts; dates that are days; a child's case
+whose title is the child's CPR number; access codes that are groups; lists in pages, and a search by SOAP that shows 100
+at most; documents and notes of a case, each with its access code, by SOAP.
+Assumed: the list's words for "changed between" and the time of the last change, that a new document or note changes it,
+GetContact's element, REST's parties and classification, the message for a deleted case, what access codes mean.
+connectors/README.md has the list.
 Auth: a login address that is asked for, NTLM there, then a cookie; NTLM for SOAP, in the name of a user acted for."""
 
 CONNECTOR = Connector(

@@ -1,9 +1,11 @@
 """Asks Acadre what has changed. Knows its paths and how it lets one in, nothing of the canonical event.
 
-Read in public code: a login address that is asked for, NTLM there, and then a cookie; a paged list of cases (PWI);
-SOAP with NTLM and the name of a user acted for (PWS): GetCase, GetContact; a search by SOAP shows 100 cases at most and
-knows no pages, so the list is read by REST. A SOAP fault is a status 500, also for a case that is not there.
-Assumed: the list's words for "changed between" (`ChangedFrom`, `ChangedTo`, `LastChangedDate`); GetContact's element.
+Read in public code: a login address that is asked for, NTLM there, and then a cookie; a paged list of cases (PWI); SOAP
+with NTLM and the name of a user acted for (PWS): GetCase, GetContact, GetAllDocuments, and GetAllMemo of an older
+version of the service; a search by SOAP shows 100 cases at most and knows no pages, so the list is read by REST. A SOAP
+fault is a status 500, also for a case that is not there.
+Assumed: the list's words for "changed between" (`ChangedFrom`, `ChangedTo`, `LastChangedDate`); GetContact's element;
+that a new document or note changes `LastChangedDate`.
 """
 
 import logging
@@ -41,7 +43,18 @@ _OPERATIONS: Final = {
         "{http://www.traen.com/2008/08/20}CaseFileIdentifier",
     ),
     "GetContact": ("http://www.traen.com/2010/06/01/GetContact", "{http://www.traen.com/2007/04/01}GUID"),
+    "GetAllDocuments": (
+        "http://www.traen.com/2010/06/01/schema/GetAllDocuments",
+        "{http://www.traen.com/2007/09/06/schema}CaseFileIdentifier",
+    ),
+    "GetAllMemo": (
+        "http://www.traen.com/2007/09/06/GetAllMemo",
+        "{http://www.traen.com/2007/09/06/schema}CaseIdentifier",
+    ),
 }
+# Where the payload has what a list shows -> which operation shows it.
+_JOURNAL: Final = {"DocumentOutput": "GetAllDocuments", "Memo": "GetAllMemo"}
+_OLDER: Final = frozenset({"GetAllMemo"})
 # Errors of the vendor's own list that asking again does not change: it is gone, or not for us.
 _FINAL: Final = (
     "CaseNotFoundException",
@@ -66,6 +79,7 @@ class Access:
     # None: the list's cases are taken as they are.
     pws_path: str | None = _PWS
     page: int = 100
+    documents: bool = True
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -140,7 +154,7 @@ class AcadrePoller:
         return [case for case in read if case is not None]
 
     async def _read(self, hit: Hit, contacts: dict[str, Any]) -> dict[str, Any] | None:
-        """The case and its contacts, each as SOAP shows it; None when it is gone since, or not for us to read."""
+        """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us."""
         case = await self._soap("GetCase", hit.identity)
         if not isinstance(case, dict):
             return None
@@ -149,15 +163,24 @@ class AcadrePoller:
         for guid in sorted(wanted - contacts.keys()):
             contacts[guid] = await self._soap("GetContact", guid)
         known = [contacts[guid] for guid in sorted(wanted) if contacts[guid] is not None]
-        return {"CaseFile": case, "ContactObject": known, "LastChangedDate": hit.row.get("LastChangedDate")}
+        journal = {
+            name: _items(listed)
+            for name, operation in (_JOURNAL.items() if self.access.documents else ())
+            if (listed := await self._soap(operation, hit.identity)) is not None
+        }
+        return {"CaseFile": case, "ContactObject": known, "LastChangedDate": hit.row.get("LastChangedDate"), **journal}
 
     async def _soap(self, operation: str, key: str) -> Any:
         action, element = _OPERATIONS[operation]
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
         body = _envelope(element, key, self.access.acting_for)
 
+        path = str(self.access.pws_path)
+        if operation in _OLDER:
+            path = path.replace("V7.asmx", "V4.asmx")
+
         async def send() -> httpx.Response:
-            response = await self.soap.post(str(self.access.pws_path), content=body, headers=headers)
+            response = await self.soap.post(path, content=body, headers=headers)
             if response.status_code == _FAULT and _final(response.content) is not None:
                 return httpx.Response(_OK, content=response.content)
             return response
@@ -179,6 +202,12 @@ def _final(body: bytes) -> str | None:
     """Which of the errors that asking again does not change; None for any other answer."""
     said = fault_in(body)
     return None if said is None else next((name for name in _FINAL if name in said), None)
+
+
+def _items(listed: Any) -> list[Any]:
+    """Of an answer that is a list, whatever its elements are called."""
+    many = [said for name, said in listed.items() if name != "@type"] if isinstance(listed, dict) else []
+    return [one for said in many for one in (said if isinstance(said, list) else [said])]
 
 
 def _envelope(element: str, key: str, user: str) -> bytes:
@@ -206,7 +235,8 @@ def poller(config: Mapping[str, Any]) -> AcadrePoller:
     """From the configuration's table: `url`, `user`, `password`, `acting_for`.
 
     Optional: `pws_url` where SOAP is under another address; `shape` "pwi" to take the list's cases as they are;
-    `list_path`; `per_second` where not 20; `page` where not 100.
+    `list_path`; `per_second` where not 20; `page` where not 100; `documents` false where documents and notes are not to
+    be asked for.
     """
     rest = httpx.AsyncClient(
         base_url=config["url"], timeout=60, limits=ONE_CONNECTION, event_hooks={"response": [whole]}
@@ -225,5 +255,6 @@ def poller(config: Mapping[str, Any]) -> AcadrePoller:
         config.get("list_path", "Frontend/api/v8/case"),
         None if config.get("shape") == "pwi" else _PWS,
         int(config.get("page", 100)),
+        config.get("documents", True) is not False,
     )
     return AcadrePoller(rest, soap, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)

@@ -13,6 +13,8 @@ from connectors.times import micros
 
 _CASE: Final = "{http://www.traen.com/2006/08/01/case}"
 _PARTY: Final = "{http://www.traen.com/2007/04/01}"
+_V4: Final = "{http://www.traen.com/2007/09/06/schema}"
+_BY_SOAP: Final = frozenset({"CaseFile", "DocumentOutput", "Memo"})
 _V7: Final = "{http://www.traen.com/2010/06/01}"
 _SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
@@ -23,9 +25,9 @@ _TOO_MANY: Final = 429
 class Simulator:
     """`cases` is open: a test changes them as caseworkers would.
 
-    Each is a row of the list, with the case as SOAP shows it under `CaseFile`. `failures` are answered first, in their
-    order: statuses, or `half` for an answer that is cut short. `repeats`: how often the first page is shown again when
-    another is asked for.
+    Each is a row of the list, with the case as SOAP shows it under `CaseFile`, and its journal under `DocumentOutput`
+    and `Memo`. `failures` are answered first, in their order: statuses, or `half` for an answer that is cut short.
+    `repeats`: how often the first page is shown again when another is asked for.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class Simulator:
         self.app.get("/Frontend/AuthService/GetLoginUrl")(self._login_address)
         self.app.get("/Frontend/AuthService/Login")(self._login)
         self.app.get("/Frontend/api/v8/case")(self._list)
-        self.app.post("/Acadre.CM.PublicServices/SoapAuth/AcadreServiceV7.asmx")(self._soap)
+        for version in (4, 7):
+            self.app.post(f"/Acadre.CM.PublicServices/SoapAuth/AcadreServiceV{version}.asmx")(self._soap)
 
     async def _login_address(self, request: Request) -> Response:
         """An address as plain text."""
@@ -77,7 +80,7 @@ class Simulator:
         if page > 0 and self.repeats > 0:
             self.repeats, page = self.repeats - 1, 0
         rows = [
-            {name: value for name, value in case.items() if name != "CaseFile"}
+            {name: value for name, value in case.items() if name not in _BY_SOAP}
             for case in reversed(self.cases)
             if micros(query["ChangedFrom"]) <= micros(case["LastChangedDate"])
             and ("ChangedTo" not in query or micros(case["LastChangedDate"]) <= micros(query["ChangedTo"]))
@@ -95,18 +98,27 @@ class Simulator:
         envelope = etree.fromstring(await request.body())
         self.acted_for.add(envelope.findtext(".//User"))
         key = envelope.find(f"{_SOAP}Body")[0].text
-        if request.headers["soapaction"].strip('"').endswith("/GetCase"):
-            case = next((one["CaseFile"] for one in self.cases if str(one["Id"]) == key), None)
-            answer = None if case is None else _element(f"{_V7}CaseFile3", case)
-        else:
-            contact = self.contacts.get(key)
-            answer = None if contact is None else _element("{http://www.traen.com/2007/11/01}ContactObject", contact)
+        answer = self._found(request.headers["soapaction"].strip('"').rpartition("/")[2], key)
         if answer is None:
             fault = etree.Element(f"{_SOAP}Fault")
             etree.SubElement(fault, "faultcode").text = "soap:Server"
             etree.SubElement(fault, "faultstring").text = "Acadre_CM_Model_CaseNotFoundException"
             return Response(_enveloped(fault), status_code=500, media_type="text/xml")
         return self._perhaps_half(_enveloped(answer), "text/xml")
+
+    def _found(self, operation: str, key: str) -> Any:
+        if operation == "GetContact":
+            contact = self.contacts.get(key)
+            return None if contact is None else _element("{http://www.traen.com/2007/11/01}ContactObject", contact)
+        case = next((one for one in self.cases if str(one["Id"]) == key), {})
+        if case.get("CaseFile") is None:
+            return None
+        match operation:
+            case "GetAllDocuments":
+                return _element(f"{_V7}ArrayOfDocuments", {"DocumentResponse": case.get("DocumentOutput", [])})
+            case "GetAllMemo":
+                return _element(f"{_V4}MemoListResponse", {"Memo": case.get("Memo", [])})
+        return _element(f"{_V7}CaseFile3", case["CaseFile"])
 
     def _failed(self) -> Response | None:
         if not self.failures or not isinstance(self.failures[0], int):

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from pydantic import ValidationError
-
 from broker.domain.case import SENSITIVITY, CaseEvent, ItemGroup
 from broker.domain.identity import without_cpr
 from broker.domain.outcome import Code, Rejected
@@ -17,9 +15,18 @@ from connectors.configuration import state_of, table, words
 from connectors.esdh.acadre import mapping, soap
 from connectors.esdh.acadre.case import AcadreCase, of_pwi, of_pws
 from connectors.esdh.acadre.payloads import Deleted, PwiCase, PwsCase
-from connectors.event import case_id, complete, envelope, parties, progress, security_profile, sensitivity
-from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of, parsed
+from connectors.event import (
+    case_id,
+    complete,
+    envelope,
+    parties,
+    progress,
+    security_profile,
+    sensitivity,
+    translated,
+)
+from connectors.flaws import pointer
+from connectors.payload import listed
 from connectors.person import item_id
 
 _PARTIES: Final = frozenset({"ContactObject", "Parties"})
@@ -33,26 +40,12 @@ def split(body: bytes) -> Sequence[object] | Rejected:
     """XML: one case as SOAP shows it, or several in `Cases`. JSON: one case as REST shows it, or a list."""
     if body.removeprefix(_BOM).lstrip().startswith(_MARKUP):
         return soap.cases(body)
-    found = parsed(body)
-    if isinstance(found, dict):
-        return [found]
-    if isinstance(found, list | Rejected):
-        return found
-    return Rejected(Code.MALFORMED_PAYLOAD, "", "a case or a list of cases")
+    return listed(body, "a case or a list of cases")
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    try:
-        event = _event(payload, source, digest)
-    except ValidationError as error:
-        return rejection(error, _PARTIES)
-    return event if isinstance(event, Rejected) else [event]
+    return translated(payload, lambda case, digest: _event(case, source, digest), _PARTIES)
 
 
 def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:

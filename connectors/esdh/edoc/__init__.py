@@ -10,8 +10,9 @@ NOTES = """\
 Known [read in public code]: one address, each operation with one XML document as a text in and one out; an ErrorCode
 inside an answer of status 200; namespaces that change between operations; codes that are numbers of the system's own
 lists; a search that tells of new cases and of new documents, and of no other change.
-Assumed: the criterion for "changed since", that TimeStamp is the last change, the names of status, dates, security
-code, participants and documents. No deletion is told of. connectors/README.md has the list.
+Assumed: the criterion for "changed since", that TimeStamp is the last change, the names of status, dates, security code
+and participants; how GetDocumentList answers, so documents are read only when told to. No deletion is told of.
+connectors/README.md has the list.
 Auth: NTLM."""
 
 CONNECTOR = Connector(

@@ -2,8 +2,9 @@
 
 Read in public code: NTLM; one address for all operations, each with one XML document as a text in and one out; errors
 inside answers of status 200; `SearchNewCaseFilesAndCaseFilesWithNewDocuments`, which tells of new cases and new
-documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", and that
-a search answers with everything, or with the oldest first.
+documents, and of no other change; `SearchCaseFile` with criteria. Assumed: the criterion for "changed since", that a
+search answers with everything, or with the oldest first, and with more than change in one moment. `GetDocumentList` is
+asked for one case [R]; its answer is published nowhere, and is read as `SearchDocument`'s is known: only when told to.
 """
 
 import logging
@@ -20,7 +21,7 @@ from broker.domain.outcome import Rejected
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
-from connectors.times import COPENHAGEN, http_date, micros_or_last
+from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
 from connectors.xml import Element, local_name, parse
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ METHODS: Final = "http://tempuri.org/"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 CHANGED_SINCE: Final = ("SearchNewCaseFilesAndCaseFilesWithNewDocuments", "SearchCaseFile")
 _CASE: Final = "{*}CaseFileSearchResult"
+_DOCUMENTS: Final = "GetDocumentList"
 
 
 class EdocError(Exception):
@@ -58,6 +60,7 @@ class Access:
     overlap: timedelta = timedelta(minutes=75)
     # Error codes that mean: this case is not for us. None is published, so each is somebody's decision.
     passed_over: frozenset[str] = frozenset()
+    documents: bool = False
 
 
 class EdocPoller:
@@ -95,21 +98,32 @@ class EdocPoller:
                 yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
-        """Case -> time of its last change."""
-        local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
-        root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
-        return dict(_identity(case) for case in root.iter(_CASE))
+        """Case -> time of its last change. Asked on from the last one shown: a search can show so many at most."""
+        found: dict[str, str] = {}
+        while True:
+            local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
+            root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
+            shown = dict(_identity(case) for case in root.iter(_CASE))
+            found |= shown
+            last = max((at for at in map(micros_or_last, shown.values()) if at != LAST), default=since)
+            if last <= since:
+                return found
+            since = last
 
     async def _read(self, number: str) -> Element | None:
         """The case as eDoc writes it; None when it is gone since the search, or not for us."""
+        asked = {"CaseFileIdentifier": number}
         try:
-            root = await self._call("SearchCaseFile", {"CaseFileIdentifier": number})
+            case = next((await self._call("SearchCaseFile", asked)).iter(_CASE), None)
+            if case is not None and self._access.documents:
+                documents = list((await self._call(_DOCUMENTS, asked)).iter("{*}Document"))
+                etree.SubElement(case, f"{{{EDOC}}}Documents").extend(documents)
         except EdocSaysError as error:
             if error.code in self._access.passed_over:
                 _log.warning("passed over a case: error %s", error.code)
                 return None
             raise
-        return next(root.iter(_CASE), None)
+        return case
 
     async def _call(self, operation: str, criteria: Mapping[str, str]) -> Element:
         body = _request(operation, self._access.user_identifier, criteria)
@@ -143,7 +157,7 @@ def _identity(case: Element) -> tuple[str, str]:
 def _request(operation: str, user: str, criteria: Mapping[str, str]) -> bytes:
     """A document as a text in a SOAP 1.1 envelope."""
     root = etree.Element("Root", nsmap={"edoc": EDOC, "fesd": FESD})
-    search = etree.SubElement(root, f"{{{EDOC}}}CaseFileSearch")
+    search = root if operation == _DOCUMENTS else etree.SubElement(root, f"{{{EDOC}}}CaseFileSearch")
     etree.SubElement(search, f"{{{EDOC}}}UserIdentifier").text = user
     wanted = etree.SubElement(search, f"{{{EDOC}}}SearchCriterias")
     for name, value in criteria.items():
@@ -175,7 +189,8 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     """From the configuration's table.
 
     `url`, `user`, `password`, `user_identifier`; `path` where not the usual one, `passed_over` (error codes),
-    `per_second` where not 20.
+    `per_second` where not 20, `page` (cases handed over at once) where not 100, `documents` true where those
+    of each case are to be asked for.
     """
     client = httpx.AsyncClient(
         base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
@@ -183,6 +198,8 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     access = Access(
         config.get("path", "/edocdotnetapi/edoc.asmx"),
         config["user_identifier"],
+        int(config.get("page", 100)),
         passed_over=frozenset(map(str, config.get("passed_over", ()))),
+        documents=config.get("documents") is True,
     )
     return EdocPoller(client, Asker(Patience(per_second=float(config.get("per_second", 20)))), access)

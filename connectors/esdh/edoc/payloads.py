@@ -4,31 +4,8 @@ Names without their namespaces: those change from one operation to the next. Wha
 door. [R] read in public code, [-] our assumption.
 """
 
-from typing import Annotated, Final
-
-from pydantic import BeforeValidator
-
 from connectors.payload import Payload
-from connectors.times import micros, micros_or_none, midnight
-
-_DAY_ONLY: Final = len("2024-03-18")
-
-
-def _moment(value: object) -> int:
-    """A day begins at midnight in Denmark; a time without a zone is Danish."""
-    return midnight(value) if isinstance(value, str) and len(value) == _DAY_ONLY else micros(value)
-
-
-def _moment_or_none(value: object) -> int | None:
-    # The year 1 is how .NET says "never".
-    never = value is None or (isinstance(value, str) and value.startswith("0001-01-01"))
-    return None if never else _moment(value)
-
-
-Moment = Annotated[int, BeforeValidator(_moment)]
-MaybeMoment = Annotated[int | None, BeforeValidator(_moment_or_none)]
-MaybeTime = Annotated[int | None, BeforeValidator(micros_or_none)]
-Time = Annotated[int, BeforeValidator(micros)]
+from connectors.times import MaybeMoment, Moment, Time
 
 
 class Participant(Payload):
@@ -53,11 +30,11 @@ class CaseLinks(Payload):
 
 
 class CaseDocument(Payload):
-    """A document's metadata: the first two names [R], their place in the case and the date [-]."""
+    """A document's metadata: the first two names [R]; their place in the case is ours, the date [-]."""
 
     DocumentIdentifier: str
     TitleText: str
-    DocumentDate: Moment
+    DocumentDate: MaybeMoment = None
 
 
 class CaseDocuments(Payload):

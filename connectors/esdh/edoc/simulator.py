@@ -25,7 +25,8 @@ _FESD: Final = frozenset({"CaseFileIdentifier", "TitleText", "CaseFileManagerRef
 class Simulator:
     """`cases` is open: elements by their names, nested as they are in eDoc; a test changes them as caseworkers would.
 
-    `busy` requests are answered 429 first. A case in `errors` is answered with that code, inside status 200.
+    Documents, under `Documents`, are shown by an operation of their own. `busy` requests are answered 429 first. A case
+    in `errors` is answered with that code, inside status 200.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class Simulator:
         if (number := criteria.get("CaseFileIdentifier")) is not None:
             if number in self.errors:
                 return _error(self.errors[number])
-            return answer_of([case for case in self.cases if case["CaseFileIdentifier"] == number])
+            found = [case for case in self.cases if case["CaseFileIdentifier"] == number]
+            if operation == "GetDocumentList":
+                return _documents_of(found)
+            return answer_of([{name: said for name, said in case.items() if name != "Documents"} for case in found])
         since = micros(criteria["FromTimeStamp"])
         found = sorted((case for case in self.cases if _changed(case) >= since), key=_changed)
         if operation != "SearchCaseFile":
@@ -81,6 +85,15 @@ def answer_of(cases: Sequence[Mapping[str, Any]]) -> str:
     for case in cases:
         _fill(etree.SubElement(found, f"{{{_NS['edoc']}}}CaseFileSearchResult"), case)
     return str(etree.tostring(root, encoding="unicode", pretty_print=True))
+
+
+def _documents_of(cases: Sequence[Mapping[str, Any]]) -> str:
+    """As a search for documents answers."""
+    root = etree.Element("Root", nsmap=_NS)
+    found = etree.SubElement(root, f"{{{_NS['edoc']}}}Documents")
+    for case in cases:
+        _fill(found, case.get("Documents", {}))
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 def _fill(element: Any, content: Mapping[str, Any]) -> None:

@@ -6,8 +6,6 @@ A body is what a search answers: `Root` with `CaseFileSearchResult` elements. Po
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Rejected
@@ -15,14 +13,14 @@ from broker.intake.connector import Source
 from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.edoc import mapping
-from connectors.esdh.edoc.payloads import CaseDocument, CaseDocuments, CaseFile, Participants
-from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of
+from connectors.esdh.edoc.payloads import CaseDocument, CaseFile, Participants
+from connectors.flaws import pointer
 from connectors.sharepoint import facet, kle_number
 from connectors.xml import Element, local_name, parse
 
 # A list of one is a list, so that a pointer into it is the same.
 _LISTS: Final = frozenset({"CaseFileParticipant", "Document"})
+_PARTIES: Final = frozenset({"CaseFileParticipants"})
 _LONGEST_CODE: Final = 40
 # A case can be closed on the day it arose, and of closing only the day be known. Microseconds.
 _A_DAY: Final = 24 * 3_600_000_000
@@ -43,17 +41,9 @@ def split(body: bytes) -> Sequence[object] | Rejected:
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "a case")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    try:
-        case = CaseFile.model_validate(payload)
-    except ValidationError as error:
-        return rejection(error, frozenset({"CaseFileParticipants"}))
-    event = _registration(case, source, digest)
-    return event if isinstance(event, Rejected) else [event]
+    return canonical.translated(
+        payload, lambda case, digest: _registration(CaseFile.model_validate(case), source, digest), _PARTIES
+    )
 
 
 def _value(element: Element) -> dict[str, Any] | str | None:
@@ -104,8 +94,8 @@ def _registration(case: CaseFile, source: Source, digest: str) -> CaseEvent | Re
             *canonical.actor("RESPONSIBLE", case.OrganisationReference),
         ]
     )
-    if case.Documents is not None:
-        event["journal"] = _journal(case.Documents)
+    if "Documents" in case.model_fields_set:
+        event["journal"] = _journal(case)
     return event
 
 
@@ -154,8 +144,12 @@ def _numbers(person: str | None, firm: str | None) -> Iterator[tuple[str, str]]:
         yield "CVRnumberIdentifier", firm
 
 
-def _journal(documents: CaseDocuments) -> ItemGroup:
-    def item(one: CaseDocument) -> dict[str, Any]:
-        return canonical.document(one.DocumentIdentifier, one.TitleText, one.DocumentDate)
+def _journal(case: CaseFile) -> ItemGroup:
+    """All there is; that a document has a date is not known: without one the case's last change stands in."""
 
-    return canonical.complete({one.DocumentIdentifier: item(one) for one in documents.Document}.values())
+    def item(one: CaseDocument) -> dict[str, Any]:
+        at = case.TimeStamp if one.DocumentDate is None else one.DocumentDate
+        return canonical.document(one.DocumentIdentifier, one.TitleText, at)
+
+    listed = () if case.Documents is None else case.Documents.Document
+    return canonical.complete({one.DocumentIdentifier: item(one) for one in listed}.values())

@@ -162,9 +162,12 @@ def _date_of(response: httpx.Response) -> int:
 
 
 def poller(config: Mapping[str, Any]) -> GetOrganizedPoller:
-    """From the configuration's table: `url`, `user`, `password`, `filters` where not all, `per_second` where not 20."""
+    """From the configuration's table: `url`, `user`, `password`.
+
+    Optional: `filters` where not all cases; `per_second` where not 20; `page`, hits in one answer, where not 100.
+    """
     client = httpx.AsyncClient(
         base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
     )
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
-    return GetOrganizedPoller(client, asker, Access(filters=tuple(config.get("filters", ("*",)))))
+    return GetOrganizedPoller(client, asker, Access(tuple(config.get("filters", ("*",))), int(config.get("page", 100))))

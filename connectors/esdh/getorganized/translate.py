@@ -17,7 +17,7 @@ from connectors.configuration import state_of, table
 from connectors.esdh.getorganized import mapping
 from connectors.esdh.getorganized.payloads import Case, Document
 from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of, parsed
+from connectors.payload import listed
 from connectors.sharepoint import facet, kle_number, lookups
 from connectors.xml import local_name, parse
 
@@ -28,39 +28,29 @@ _PARTIES: Final = frozenset({"ows_CCMContactData", "ows_CCMContactData_CPR"})
 
 def split(body: bytes) -> Sequence[object] | Rejected:
     """One case's metadata, or a list of them. XML that cannot be read stays a text, for `translate` to refuse."""
-    found = parsed(body)
-    if isinstance(found, dict):
-        return [_read(found)]
-    if isinstance(found, list):
-        return [_read(one) for one in found]
-    return found if isinstance(found, Rejected) else Rejected(Code.MALFORMED_PAYLOAD, "", "neither a case nor a list")
+    found = listed(body, "neither a case nor a list of cases")
+    return found if isinstance(found, Rejected) else [_read(one) for one in found]
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event; a citizen's folder -> none."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
+    return canonical.translated(payload, lambda case, digest: _event(case, source, digest), _PARTIES, "/Metadata")
+
+
+def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected | None:
     row = payload.get("Metadata")
     if not isinstance(row, dict):
         return Rejected(Code.MALFORMED_PAYLOAD, "/Metadata", _NO_ROW)
     if is_folder(row):
-        return []
-    try:
-        case = Case.model_validate(row)
-    except ValidationError as error:
-        return rejection(error, _PARTIES, "/Metadata")
+        return None
+    case = Case.model_validate(row)
     journal = _journal(payload.get("Documents"))
     if isinstance(journal, Rejected):
         return journal
     event = _registration(case, source, digest)
-    if isinstance(event, Rejected):
-        return event
-    if journal is not None:
+    if not isinstance(event, Rejected) and journal is not None:
         event["journal"] = journal
-    return [event]
+    return event
 
 
 def is_folder(row: Mapping[str, Any]) -> bool:

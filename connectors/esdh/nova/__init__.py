@@ -10,7 +10,8 @@ NOTES = """\
 Known [read in public code]: the case as GetList shows it (nested) and as Import takes it (flat); six states; four
 levels; six kinds of identification; three ways to name a caseworker or a unit; GetList is a query sent with PUT whose
 body names the fields wanted, with 1 to 500 rows.
-Assumed: that GetList takes the search page's UpdateDatePeriod and shows updateDate, documents inside the case, the
+The documents of one case at an address of their own, each with its level.
+Assumed: that GetList takes the search page's UpdateDatePeriod and shows updateDate, that a new document changes it, the
 message for a deleted case, that SærligFølsomme is VIP_SAGER. connectors/README.md has the list.
 Auth: OAuth2 client credentials of a Keycloak realm, scope client."""
 

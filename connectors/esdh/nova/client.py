@@ -2,9 +2,11 @@
 
 Read in public code: client-credentials tokens of a Keycloak realm with `scope=client`; `GetList` is a query sent with
 PUT whose `caseGetOutput` names the fields wanted; 1 to 500 rows from `startRow`; no `cases` where there are none; the
-search page takes an `UpdateDatePeriod`. Assumed: that `GetList` takes it too, and shows `updateDate`.
+search page takes an `UpdateDatePeriod`; the documents of one case by `Document/GetList`, and their number in the case.
+Assumed: that `GetList` takes the period too, and shows `updateDate`; that a new document changes it.
 """
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +22,11 @@ from connectors.retry import Asker, Patience, whole
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
 
+_log = logging.getLogger(__name__)
 _OK: Final = 200
+_NOT_FOR_US: Final = frozenset({403, 404})
 _LIST: Final = "api/Case/GetList?api-version=2.0-Case"
+_DOCUMENTS: Final = "api/Document/GetList?api-version=1.0-Case"
 _WHO: Final = {
     "kspIdentity": {"novaUserId": True, "racfId": True, "fullName": True},
     "losIdentity": {"novaUnitId": True, "administrativeUnitId": True, "fullName": True, "userKey": True},
@@ -45,7 +50,9 @@ _WANTED: Final = {
     "responsibleDepartment": _WHO,
     "securityUnit": _WHO,
     "journalNotes": {"uuid": True, "journalNoteAttributes": {"title": True, "journalNoteDate": True}},
+    "numberOfDocuments": True,
 }
+_WANTED_OF_DOCUMENTS: Final = {"title": True, "sensitivity": True, "documentDate": True}
 
 
 class NovaError(Exception):
@@ -54,20 +61,48 @@ class NovaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NovaPoller:
-    """A `Poller`; cursor as in `periods`. `now` is where the search for the end of time begins."""
+    """A `Poller`; cursor as in `periods`. `now` is where the search for the end of time begins.
+
+    documents: whether those of each case are asked for.
+    """
 
     client: Authorized
     rows: int = 500
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    documents: bool = True
 
     async def aclose(self) -> None:
         """End its connections."""
         await self.client.aclose()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
-        """The list shows whole cases: nothing is read one by one."""
+        """The list shows whole cases; their documents, where there are any, are read case by case."""
         async for hits, cursor in Periods(self._list, self.rows, self.now).changes(since):
-            yield Page(orjson.dumps([hit.row for hit in hits]), len(hits), cursor)
+            cases = [await self._with_documents(hit.row) for hit in hits]
+            yield Page(orjson.dumps(cases), len(cases), cursor)
+
+    async def _with_documents(self, listed: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The case with its documents; without a word of them where we may not see them."""
+        case = {name: said for name, said in listed.items() if name != "numberOfDocuments"}
+        if not self.documents:
+            return case
+        if listed.get("numberOfDocuments") == 0:
+            return {**case, "documents": []}
+        query = {
+            "common": {"transactionId": str(uuid.uuid4())},
+            "caseUuid": case["common"]["uuid"],
+            "getOutput": _WANTED_OF_DOCUMENTS,
+        }
+        response = await self.client.ask("PUT", _DOCUMENTS, json=query)
+        if response.status_code in _NOT_FOR_US:
+            _log.warning("passed over documents: status %d", response.status_code)
+            return case
+        if response.status_code != _OK:
+            raise NovaError(f"Document/GetList answered {response.status_code}")
+        try:
+            return {**case, "documents": list(orjson.loads(response.content).get("documents") or ())}
+        except (AttributeError, TypeError, ValueError):
+            raise NovaError("Document/GetList shows no documents") from None
 
     async def _list(self, begin: int, end: int | None, page: int) -> list[Hit]:
         period = {"StandardDatePeriod": "FromToDate", "FromDate": _iso(begin)}
@@ -98,9 +133,12 @@ def _iso(moment: int) -> str:
 def poller(config: Mapping[str, Any]) -> NovaPoller:
     """From the configuration's table: `url`, `token_url`, `client_id`, `client_secret`.
 
-    Optional: `per_second` where not 20; `rows` where not 500, which is the most that Nova shows.
+    Optional: `per_second` where not 20; `rows` where not 500, which is the most that Nova shows; `documents` false
+    where those are not to be asked for.
     """
     client = httpx.AsyncClient(base_url=config["url"], timeout=60, event_hooks={"response": [whole]})
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     form = {"client_id": config["client_id"], "client_secret": config["client_secret"], "scope": "client"}
-    return NovaPoller(Authorized(client, asker, config["token_url"], form), int(config.get("rows", 500)))
+    authorized = Authorized(client, asker, config["token_url"], form)
+    documents = config.get("documents", True) is not False
+    return NovaPoller(authorized, int(config.get("rows", 500)), documents=documents)

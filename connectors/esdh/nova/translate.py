@@ -6,8 +6,6 @@ Details of a rejection name what was expected, never what was sent.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import is_uuid
 from broker.domain.outcome import Code, Rejected
@@ -15,9 +13,19 @@ from broker.intake.connector import Source
 from connectors.configuration import state_of, words
 from connectors.esdh.nova import mapping
 from connectors.esdh.nova.payloads import Case, Deleted, Holder
-from connectors.event import Named, actor, complete, envelope, parties, progress, security_profile, sensitivity
-from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of, parsed
+from connectors.event import (
+    Named,
+    actor,
+    complete,
+    envelope,
+    parties,
+    progress,
+    security_profile,
+    sensitivity,
+    translated,
+)
+from connectors.flaws import pointer
+from connectors.payload import parsed
 from connectors.person import item_id
 
 _PARTIES: Final = frozenset({"caseParties"})
@@ -29,27 +37,19 @@ def split(body: bytes) -> Sequence[object] | Rejected:
     if isinstance(found, dict):
         cases = found.get("cases", [] if "pagingInformation" in found else [found])
         return cases if isinstance(cases, list) else Rejected(Code.MALFORMED_PAYLOAD, "/cases", "a list of cases")
-    if isinstance(found, list | Rejected):
-        return found
-    return Rejected(Code.MALFORMED_PAYLOAD, "", "a case, a list of cases, or an answer with `cases`")
+    detail = "a case, a list of cases, or an answer with `cases`"
+    return found if isinstance(found, list | Rejected) else Rejected(Code.MALFORMED_PAYLOAD, "", detail)
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(_content(payload))
-    if isinstance(digest, Rejected):
-        return digest
-    try:
-        event = (
-            _removal(Deleted.model_validate(payload), source, digest)
-            if payload.get("deletedTime") is not None or payload.get("deleted") is True
-            else _registration(Case.model_validate(payload), source, digest)
-        )
-    except ValidationError as error:
-        return rejection(error, _PARTIES)
-    return event if isinstance(event, Rejected) else [event]
+    return translated(payload, lambda case, digest: _event(case, source, digest), _PARTIES, content=_content)
+
+
+def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:
+    if payload.get("deletedTime") is not None or payload.get("deleted") is True:
+        return _removal(Deleted.model_validate(payload), source, digest)
+    return _registration(Case.model_validate(payload), source, digest)
 
 
 def _content(payload: Mapping[str, Any]) -> Mapping[str, Any]:

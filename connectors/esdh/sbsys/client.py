@@ -105,7 +105,11 @@ def _identity(hit: Mapping[str, Any]) -> str:
 
 
 def poller(config: Mapping[str, Any]) -> SbsysPoller:
-    """From the configuration's table: `url`, `token_path`, `client_id`, `client_secret`, `per_second` where not 20."""
+    """From the configuration's table: `url`, `token_path`, `client_id`, `client_secret`.
+
+    Optional: `per_second` where not 20; `page`, cases handed over at once, where not 100.
+    """
     client = httpx.AsyncClient(base_url=config["url"], timeout=60)
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
-    return SbsysPoller(client, asker, Access(config["token_path"], config["client_id"], config["client_secret"]))
+    secret, page = config["client_secret"], int(config.get("page", 100))
+    return SbsysPoller(client, asker, Access(config["token_path"], config["client_id"], secret, page))

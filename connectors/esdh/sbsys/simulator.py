@@ -1,12 +1,12 @@
 """A small SBSYS to poll: its paths and quirks, on cases in memory. For tests and demo, never for the connector."""
 
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 
+from connectors.simulated_oauth import Tokens
 from connectors.times import micros
 
 _QUERY_FIELDS: Final = ("Id", "SagIdentity", "Nummer", "SagsTitel", "SenestAendret")
@@ -19,20 +19,14 @@ class Simulator:
         """A token is good for a number of uses, so that expiry needs no clock."""
         self.cases = list(cases)
         self.busy = busy
-        self._uses = uses_of_a_token
-        self._tokens: dict[str, int] = {}
+        self._tokens = Tokens(uses_of_a_token)
         self.app = FastAPI(openapi_url=None)
         self.app.post("/connect/token")(self._token)
         self.app.post("/api/sag/search")(self._search)
         self.app.get("/api/sag/{number}")(self._read)
 
     async def _token(self, request: Request) -> Response:
-        form = (await request.body()).decode()
-        if "grant_type=client_credentials" not in form:
-            return Response(status_code=400)
-        token = secrets.token_urlsafe()
-        self._tokens[token] = self._uses
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+        return await self._tokens.give(request)
 
     async def _search(self, request: Request) -> Response:
         """Hits carry less than a case read by its id does."""
@@ -50,13 +44,12 @@ class Simulator:
         return Response(status_code=404) if case is None else Response(_doubled(case), media_type="application/json")
 
     def _refusal(self, request: Request) -> Response | None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) <= 0:
-            return Response(status_code=401)
+        if (refused := self._tokens.refusal(request)) is not None:
+            return refused
         if self.busy > 0:
             self.busy -= 1
             return Response(status_code=429, headers={"Retry-After": "7"})
-        self._tokens[token] -= 1
+        self._tokens.use(request)
         return None
 
 

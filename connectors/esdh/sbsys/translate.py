@@ -6,8 +6,6 @@ Details of a rejection name what was expected, never what was sent.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import is_uuid
 from broker.domain.outcome import Code, Rejected
@@ -17,8 +15,7 @@ from connectors.configuration import state_of
 from connectors.esdh.sbsys import mapping
 from connectors.esdh.sbsys.parties import parties
 from connectors.esdh.sbsys.payloads import Sag, Sagsbehandler, SlettetSag
-from connectors.flaws import rejection
-from connectors.payload import digest_of, parsed
+from connectors.payload import listed
 
 _PARTIES: Final = frozenset({"PrimaryPart", "Personer", "Firmaer"})
 # Seen in a real case: the first status is some milliseconds older than the case itself. Microseconds.
@@ -27,31 +24,18 @@ _STORED_AFTER_ITS_STATUS: Final = 60_000_000
 
 def split(body: bytes) -> Sequence[object] | Rejected:
     """One case, or a list of them. Of a doubled key the last stands; depth is bounded by the parser."""
-    found = parsed(body)
-    if isinstance(found, dict):
-        return [found]
-    if isinstance(found, list | Rejected):
-        return found
-    return Rejected(Code.MALFORMED_PAYLOAD, "", "neither a case nor a list of cases")
+    return listed(body, "neither a case nor a list of cases")
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One case -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    removed = payload.get("Slettet") is True or payload.get("SlettetTidspunkt") is not None
-    try:
-        event = (
-            _removal(SlettetSag.model_validate(payload), source, digest)
-            if removed
-            else _registration(Sag.model_validate(payload), source, digest)
-        )
-    except ValidationError as error:
-        return rejection(error, _PARTIES)
-    return event if isinstance(event, Rejected) else [event]
+    return canonical.translated(payload, lambda case, digest: _event(case, source, digest), _PARTIES)
+
+
+def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:
+    if payload.get("Slettet") is True or payload.get("SlettetTidspunkt") is not None:
+        return _removal(SlettetSag.model_validate(payload), source, digest)
+    return _registration(Sag.model_validate(payload), source, digest)
 
 
 def _removal(case: SlettetSag, source: Source, digest: str) -> CaseEvent | Rejected:

@@ -79,11 +79,12 @@ def poller(config: Mapping[str, Any]) -> WorkPointPoller:
     """From the configuration's table.
 
     `url`, `tenant`, `client_id`, `client_secret`, `scope`, `queue` (the receiver's directory); where not the usual
-    ones `token_url`, `item_path`, `per_second`.
+    ones `token_url`, `item_path`, `per_second`, `page` (notifications taken at once; 100).
     """
     token_url = config.get("token_url", f"https://login.microsoftonline.com/{config['tenant']}/oauth2/v2.0/token")
     form = {name: config[name] for name in ("client_id", "client_secret", "scope")}
     client = httpx.AsyncClient(base_url=config["url"], timeout=60)
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     asked = Authorized(client, asker, token_url, form)
-    return WorkPointPoller(asked, Queue(Path(config["queue"])), config.get("item_path", ITEM_PATH))
+    queue, page = Queue(Path(config["queue"])), int(config.get("page", 100))
+    return WorkPointPoller(asked, queue, config.get("item_path", ITEM_PATH), page)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 
+from connectors.simulated_oauth import Tokens
+
 MODULE: Final = "6f1c2f0a-6a0e-4d5e-9a55-2b3f3f2a9d11"
 SECRET: Final = "a webhook's secret has 32 to 64 characters"
 
@@ -23,28 +25,21 @@ class Simulator:
         self.items = dict(items)
         self.busy = busy
         self.reads = 0
-        self._uses = uses_of_a_token
-        self._tokens: dict[str, int] = {}
+        self._tokens = Tokens(uses_of_a_token)
         self.app = FastAPI(openapi_url=None)
         self.app.post("/{tenant}/oauth2/v2.0/token")(self._token)
         self.app.get("/api/listitem/{module}/{number}")(self._item)
 
     async def _token(self, tenant: str, request: Request) -> Response:  # noqa: ARG002 - the path has it
-        form = (await request.body()).decode()
-        if "grant_type=client_credentials" not in form or "client_secret=secret" not in form:
-            return Response(status_code=400)
-        token = secrets.token_urlsafe()
-        self._tokens[token] = self._uses
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 3599})
+        return await self._tokens.give(request, "client_secret=secret")
 
     async def _item(self, module: str, number: int, request: Request) -> Response:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0) <= 0:
-            return Response(status_code=401)
+        if (refused := self._tokens.refusal(request)) is not None:
+            return refused
         if self.busy > 0:
             self.busy -= 1
             return Response(status_code=429, headers={"Retry-After": "7"})
-        self._tokens[token] -= 1
+        self._tokens.use(request)
         self.reads += 1
         if module != MODULE or number not in self.items:
             return Response(status_code=404)

@@ -17,7 +17,7 @@ from connectors.configuration import state_of, table
 from connectors.esdh.workpoint import mapping
 from connectors.esdh.workpoint.payloads import Case, Deletion, ListItem, Registration
 from connectors.flaws import pointer, rejection
-from connectors.payload import digest_of, parsed
+from connectors.payload import listed
 from connectors.sharepoint import facet, kle_number, lookups
 
 _ROLES: Final = frozenset({"PRIMARY", "SECONDARY", "BENEFIT_RECIPIENT"})
@@ -27,30 +27,18 @@ _TIMES: Final = frozenset({"created", "changed", "status_since"})
 
 def split(body: bytes) -> Sequence[object] | Rejected:
     """One item with its module, or a list of them."""
-    found = parsed(body)
-    if isinstance(found, dict):
-        return [found]
-    if isinstance(found, list | Rejected):
-        return found
-    return Rejected(Code.MALFORMED_PAYLOAD, "", "neither an item nor a list of items")
+    return listed(body, "neither an item nor a list of items")
 
 
 def translate(payload: object, source: Source) -> Sequence[CaseEvent] | Rejected:
     """One item -> one event."""
-    if not isinstance(payload, dict):
-        return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
-    digest = digest_of(payload)
-    if isinstance(digest, Rejected):
-        return digest
-    try:
-        event = (
-            _removal(Deletion.model_validate(payload), source, digest)
-            if payload.get("Trigger") == mapping.DELETED
-            else _registration(Registration.model_validate(payload), source, digest)
-        )
-    except ValidationError as error:
-        return rejection(error)
-    return event if isinstance(event, Rejected) else [event]
+    return canonical.translated(payload, lambda item, digest: _event(item, source, digest))
+
+
+def _event(payload: Mapping[str, Any], source: Source, digest: str) -> CaseEvent | Rejected:
+    if payload.get("Trigger") == mapping.DELETED:
+        return _removal(Deletion.model_validate(payload), source, digest)
+    return _registration(Registration.model_validate(payload), source, digest)
 
 
 def _removal(gone: Deletion, source: Source, digest: str) -> CaseEvent | Rejected:

@@ -10,9 +10,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from broker.domain.case import CaseEvent
-from broker.domain.identity import is_uuid, vendor_event_id
+from broker.domain.identity import is_uuid
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
+from connectors.event import envelope
 from connectors.flaws import rejection
 from connectors.payload import digest_of
 from connectors.standards.klgateway import citizens, interventions, notes, sensitivity
@@ -151,11 +152,4 @@ def _envelope(local: str, at: int, source: Source, digest: str, change: str) -> 
     case_id = local.lower()
     if not is_uuid(case_id):
         case_id = str(uuid.uuid5(_CASES, f"{source.authority}|CarePlan|{local}"))
-    return {
-        "event_id": vendor_event_id(source.system, source.authority, case_id, at, digest),
-        "system": source.system,
-        "authority": source.authority,
-        "case_id": case_id,
-        "registered_at": at,
-        "change": change,
-    }
+    return envelope(source, case_id, at, digest, change)
