@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from broker.domain.case import CaseEvent
+from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 
 GROUP = "sagsbro.connectors"
@@ -73,7 +73,8 @@ class Connector:
     """One vendor system's language.
 
     split: a request body -> the payloads in it (parsed, vendor's words), or why it cannot be read.
-    translate: one payload -> canonical events, or why it cannot be translated. Pure; never raises, whatever comes.
+    translate: one payload -> canonical events, of cases or documents, or why it cannot be translated. Pure; never
+        raises, whatever comes.
     notes: what is publicly known of the system, what is assumed, how it is asked. For people.
     settings: what `Source.config` may hold, each with its meaning.
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
@@ -85,7 +86,7 @@ class Connector:
     kind: Literal["esdh", "eoj", "standard"]
     media_types: tuple[str, ...]
     split: Callable[[bytes], Sequence[object] | Rejected]
-    translate: Callable[[object, Source], Sequence[CaseEvent] | Rejected]
+    translate: Callable[[object, Source], Sequence[Event] | Rejected]
     notes: str = ""
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     poller: Callable[[Mapping[str, Any]], Any] | None = None

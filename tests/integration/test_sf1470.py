@@ -404,6 +404,94 @@ def test_a_stock_client_imports_a_case_with_documents_changes_it_removes_it_and_
         assert_valid(valid, reply)
 
 
+def updated(client: Soap, document_id: str, title: str, level: str) -> dict[str, Any]:
+    """An update says all there is of a document."""
+    said = a_document(client, document_id, title, level)["DokumentIndeks"]["Registrering"][0]
+    named = {name: said[name] for name in ("Tidspunkt", "AttributListe", "TilstandListe", "RelationListe")}
+    return {"OpdaterDokumentIndeks": {"UUIDIdentifikator": document_id, **named}}
+
+
+def shown_to(whole: Whole, key: str, level: str) -> dict[str, tuple[str, str | None]]:
+    """Document id -> title and level, as an employee cleared for that level finds them on the case of that key."""
+    scope = {"authority": AUTHORITY, "kle": ["N*"], "sensitivity": level}
+    bearer = whole.bearer(sub="employee-2", role="employee", scopes=[scope], client={"id": "sapa"})
+    answer = httpx.post(
+        f"{whole.settings.api_url}/v1/overviews/sapa/search", json={"user_key": key}, headers={"Authorization": bearer}
+    )
+    (entry,) = answer.json()["entries"]
+    return {one["document_id"]: (one["title"], one["sensitivity"]) for one in entry["documents"]}
+
+
+def test_documents_show_with_their_own_titles_and_levels_whatever_the_case_says(whole: Whole, vendor: Soap) -> None:
+    case_id, key, plain, secret = str(uuid.uuid4()), uuid.uuid4().hex[:20], str(uuid.uuid4()), str(uuid.uuid4())
+    low, high = "FORTROLIGE_PERSONOPLYSNINGER", "VIP_SAGER"
+    answer = vendor.call(
+        "importer",
+        _value_1=[
+            a_case(vendor, case_id, key, (plain, secret)),
+            a_document(vendor, plain, "Ansøgning", low),
+            a_document(vendor, secret, "Udtalelse", high),
+        ],
+    )
+    assert codes(answer) == [(20, "Sag", case_id), (20, "Dokument", plain), (20, "Dokument", secret)]
+    whole.settled()
+    assert shown_to(whole, key, low) == {plain: ("Ansøgning", low)}
+    assert shown_to(whole, key, high) == {plain: ("Ansøgning", low), secret: ("Udtalelse", high)}
+
+    changed = [updated(vendor, plain, "Ansøgning, ny", high), updated(vendor, secret, "Udtalelse", low)]
+    assert codes(vendor.call("opdater", _value_1=changed)) == [(20, "Dokument", plain), (20, "Dokument", secret)]
+    whole.settled()
+    assert shown_to(whole, key, low) == {secret: ("Udtalelse", low)}
+    assert shown_to(whole, key, high) == {plain: ("Ansøgning, ny", high), secret: ("Udtalelse", low)}
+
+
+def test_a_bad_document_costs_no_case_and_one_may_come_before_its_case(whole: Whole, vendor: Soap) -> None:
+    case_id, key, bad, early = str(uuid.uuid4()), uuid.uuid4().hex[:20], str(uuid.uuid4()), str(uuid.uuid4())
+    assert codes(vendor.call("importer", _value_1=[a_document(vendor, early, "Før sagen")])) == [
+        (20, "Dokument", early)
+    ]
+    flawed = a_document(vendor, bad, "Uden niveau")
+    del flawed["DokumentIndeks"]["Registrering"][0]["AttributListe"]["Egenskaber"][0]["Foelsomhed"]
+    answer = vendor.call("importer", _value_1=[flawed, a_case(vendor, case_id, key, (bad, early))])
+    assert codes(answer) == [(40, "Dokument", bad), (20, "Sag", case_id)]
+    assert answer.UnikRetur[0].FejlbeskedTekst.startswith("mandatory_missing: ")
+    whole.settled()
+    level = "FORTROLIGE_PERSONOPLYSNINGER"
+    assert shown_to(whole, key, level) == {bad: ("Dokument", None), early: ("Før sagen", level)}
+    vendor.call("importer", _value_1=[a_document(vendor, bad, "Med niveau")])
+    whole.settled()
+    assert shown_to(whole, key, level) == {bad: ("Med niveau", level), early: ("Før sagen", level)}
+
+
+def test_a_document_whose_only_case_is_refused_with_it_is_an_orphan_and_not_held(
+    whole: Whole, vendor: Soap, valid: etree.XMLSchema
+) -> None:
+    case_id, alone, other = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
+    refused = a_case(vendor, str(uuid.uuid4()), "S-1", (alone, other))
+    (subject, _) = refused["SagIndeks"]["Registrering"][0]["RelationListe"]["Sagsklasse"]
+    subject.update(klasse(vendor, "PrimaerKlasse", "99.99.99"))
+    answer = vendor.call(
+        "importer",
+        _value_1=[
+            a_document(vendor, alone, "Kun den ene"),
+            refused,
+            a_document(vendor, other, "Begge"),
+            a_case(vendor, case_id, uuid.uuid4().hex[:20], (other,)),
+        ],
+    )
+    assert [code for code, *_ in codes(answer)] == [40, 40, 20, 20]
+    assert [one.FejlbeskedTekst.partition(":")[0] for one in answer.UnikRetur[:2]] == ["document_orphan", "kle_unknown"]
+    assert_valid(valid, vendor.transport.replies[-1])
+    whole.settled()
+    held = "SELECT count(*) FROM document WHERE document_id = %s::uuid"
+    assert whole.rows(held, alone) == [(0,)]
+    assert whole.rows(held, other) == [(1,)]
+
+    # What is in the index stays under its sender's hand, whichever case it comes with.
+    again = vendor.call("importer", _value_1=[a_document(vendor, other, "Nu hemmelig", "VIP_SAGER"), refused])
+    assert [code for code, *_ in codes(again)] == [20, 40]
+
+
 def test_a_transaction_is_taken_once_and_answered_again(whole: Whole, vendor: Soap, valid: etree.XMLSchema) -> None:
     transaction, case_id = str(uuid.uuid4()), str(uuid.uuid4())
     said = [a_case(vendor, case_id, uuid.uuid4().hex[:20])]

@@ -97,6 +97,7 @@ def changed(body: bytes, stood: dict[str, Any] | None = None) -> CaseEvent:
     events = translate(payload, config())
     assert not isinstance(events, Rejected), events
     (event,) = events
+    assert "case_id" in event
     return event
 
 
@@ -183,6 +184,7 @@ def test_a_removal_is_as_of_its_coming_and_never_older_than_what_is_held(name: s
         events = translate(SERVICE.completed(payload, stood, RECEIVED), config())
         assert not isinstance(events, Rejected)
         (event,) = events
+        assert "case_id" in event
         assert (event["change"], event.get("removal_reason")) == ("REMOVED", reason)
         assert (event["case_id"], event["registered_at"]) == (CASE, at)
 
