@@ -48,6 +48,7 @@ class Service:
         know what the index holds of the case; None for most.
     completed: (payload, what stands or None, when received) -> the payload to translate; times in microseconds since
         1970, UTC. What stands: the scalar groups as they were sent, and `registered_at` of the newest registration.
+    kept: a payload as a rejection kept it -> the one to complete anew; None for what is no payload of the service.
     returned: (call, the rejections of a receipt's answer) -> the reply to a call that brought payloads.
     search: call -> the body of `POST /v1/overviews/sapa/search`, or why it cannot be asked.
     found: (call, entries) -> the reply to a search.
@@ -60,6 +61,7 @@ class Service:
     read: Callable[[bytes], Call | Rejected]
     before: Callable[[object], tuple[str, bool] | None]
     completed: Callable[[object, Mapping[str, Any] | None, int], object]
+    kept: Callable[[object], object | None]
     returned: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
     search: Callable[[Call], Mapping[str, Any] | Rejected]
     found: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]

@@ -18,9 +18,11 @@ import httpx
 import pytest
 import requests
 import zeep
+from click.testing import CliRunner
 from lxml import etree
 from zeep.transports import Transport
 
+from broker.cli import main
 from broker.cli.setup import prepare
 from broker.domain.case import State
 from broker.security import Issuer
@@ -101,20 +103,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
             yield Whole(running, Settings())
 
 
+VENDOR = "vitae"
+"""A system whose own connector speaks another language."""
+
+
 def agree(settings: Settings) -> None:
     sender = {
         "authority": AUTHORITY,
-        "system": "sf1470",
         "state": "FULL",
         "kle": ["N*"],
         "sensitivity": "VIP_SAGER",
         "from_date": "2000-01-01",
     }
     with connect(settings.dsn, "test") as connection, connection.transaction():
-        connection.execute(
-            "INSERT INTO sender_agreement (authority, system, version, body, put_by) VALUES (%s, 'sf1470', 1, %s, 'x')",
-            [AUTHORITY, json.dumps(sender)],
-        )
+        for system in ("sf1470", VENDOR):
+            connection.execute(
+                "INSERT INTO sender_agreement (authority, system, version, body, put_by) VALUES (%s, %s, 1, %s, 'x')",
+                [AUTHORITY, system, json.dumps({**sender, "system": system})],
+            )
         connection.execute(
             "INSERT INTO reader_agreement (authority, overview, client, version, body, put_by)"
             " VALUES (%s, 'sapa', '*', 1, %s, 'x')",
@@ -621,6 +627,45 @@ def test_a_system_without_an_agreement_is_told_so_and_nothing_of_its_case_is_kep
         assert answer.UnikRetur[0].FejlbeskedTekst.startswith("no_agreement: ")
     kept = whole.rows("SELECT code, payload FROM rejection WHERE system = 'cura'")
     assert kept == [("no_agreement", None)]
+
+
+def replayed(whole: Whole, code: str) -> tuple[int, str]:
+    """Replay the one open rejection of that code."""
+    kept = "SELECT rejection_id::text FROM rejection WHERE system = %s AND code = %s AND state = 'open'"
+    ((rejection_id,),) = whole.rows(kept, VENDOR, code)
+    ran = CliRunner().invoke(main, ["rejections", "replay", rejection_id])
+    return ran.exit_code, ran.output
+
+
+def test_what_any_system_sent_here_can_be_replayed_over_what_the_index_holds_by_then(whole: Whole) -> None:
+    case_id, key, number = str(uuid.uuid4()), uuid.uuid4().hex[:20], "88.88.88"
+    change = {
+        "UUIDIdentifikator": case_id,
+        "Tidspunkt": datetime.now(UTC),
+        "AttributListe": {"Egenskaber": [egenskaber("Ny titel", key)]},
+    }
+    with soap(whole, f"{whole.address}?wsdl", whole.bearer(system=VENDOR)) as vendor:
+        case = a_case(vendor, case_id, key)
+        (subject, _) = case["SagIndeks"]["Registrering"][0]["RelationListe"]["Sagsklasse"]
+        subject.update(klasse(vendor, "PrimaerKlasse", number))
+        assert codes(vendor.call("importer", _value_1=[case])) == [(40, "Sag", case_id)]
+        assert codes(vendor.call("opdater", _value_1=[{"OpdaterSagIndeks": change}])) == [(40, "Sag", case_id)]
+    assert replayed(whole, "kle_unknown") == (
+        1,
+        "Error: it would be refused again: kle_unknown at /classification/kle\n",
+    )
+    with connect(whole.settings.dsn, "test") as connection, connection.transaction():
+        connection.execute(
+            "INSERT INTO kle_subject (published, number, title) VALUES ('2000-01-01', %s, 'Ny')", [number]
+        )
+        connection.execute("UPDATE reference_revision SET revision = revision + 1")
+
+    assert replayed(whole, "kle_unknown") == (0, "sent 1 again\n")
+    # At once: it waits for the case that was sent again a moment ago.
+    assert replayed(whole, "mandatory_missing") == (0, "sent 1 again\n")
+    whole.settled()
+    _, properties = whole.state(case_id).groups["properties"]
+    assert (properties["title"], properties["created_at"]) == ("Ny titel", int(BEGAN.timestamp()) * 1_000_000)
 
 
 def envelope(body: str, header: str = "") -> bytes:

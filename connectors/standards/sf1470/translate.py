@@ -47,7 +47,7 @@ def translate(payload: object, source: Source) -> Events:
     digest = digest_of(without(payload, RECEIVED, BEFORE, AGAIN))
     if isinstance(digest, Rejected):
         return digest
-    for name, translated in _OBJECTS.items():
+    for name, translated in OBJECTS.items():
         if name in payload:
             try:
                 return translated(payload, source, digest)
@@ -321,7 +321,7 @@ _ITEM_GROUPS: Final[Mapping[str, Callable[..., ItemGroup | Rejected]]] = {
     "journal": groups.journal,
     "security_profile": groups.security_profile,
 }
-_OBJECTS: Final[Mapping[str, Callable[[Mapping[str, Any], Source, str], Events]]] = {
+OBJECTS: Final[Mapping[str, Callable[[Mapping[str, Any], Source, str], Events]]] = {
     "SagIndeks": _imported,
     "OpdaterSagIndeks": _updated,
     "SagUuid": _removed,
