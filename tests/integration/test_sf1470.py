@@ -590,7 +590,9 @@ def test_what_a_search_cannot_answer_in_full_is_refused_by_name_and_every_read_i
     before = len(whole.rows("SELECT 1 FROM access_log"))
     case: dict[str, Any] = {"AttributListe": {}, "TilstandListe": {}, "RelationListe": {}}
     for asked, named in (
-        ({"SagUuid": [str(uuid.uuid4())]}, "/SagUuid"),
+        ({"SagUuid": ["S-1"]}, "/SagUuid"),
+        ({"SagUuid": [str(uuid.uuid4()) for _ in range(11)]}, "/SagUuid"),
+        ({"SagUuid": [str(uuid.uuid4())], **by_party(f"urn:oio:cpr-nr:{CPR}")}, "/SoegUdtryk"),
         (
             by_party(f"urn:oio:cpr-nr:{CPR}", MaksimalAntalKvantitet=1000),
             "/SoegUdtryk/SoegSag/0/MaksimalAntalKvantitet",
@@ -609,6 +611,29 @@ def test_what_a_search_cannot_answer_in_full_is_refused_by_name_and_every_read_i
     for reply in employee.transport.replies:
         assert_valid(valid, reply)
         assert CPR.encode() not in reply
+
+
+def test_cases_are_found_by_their_numbers_by_whom_they_may_be_shown_to_and_the_read_is_logged(
+    whole: Whole, vendor: Soap, employee: Soap, described: str, valid: etree.XMLSchema
+) -> None:
+    shown, removed, nobodys = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
+    cases = [a_case(vendor, case_id, uuid.uuid4().hex[:20]) for case_id in (shown, removed)]
+    vendor.call("importer", _value_1=cases)
+    vendor.call("fjern", SagUuid=[unik(removed)])
+    whole.settled()
+    code, entries = found(employee, SagUuid=[shown.upper(), removed, nobodys])
+    assert (code, [one.ObjektType.UUIDIdentifikator for one in entries]) == (20, [shown])
+    logged = "SELECT l.decision, l.cases FROM access_log l ORDER BY id DESC LIMIT 1"
+    assert whole.rows(logged) == [("permit", [f"{AUTHORITY}/sf1470/{shown}"])]
+
+    below = {"authority": AUTHORITY, "kle": ["N*"], "sensitivity": "IKKE_FORTROLIGE_DATA"}
+    elsewhere = {**below, "authority": "35209115", "sensitivity": "VIP_SAGER"}
+    for scope in (below, elsewhere):
+        bearer = whole.bearer(sub="employee-3", role="employee", scopes=[scope], client={"id": "sapa"})
+        with soap(whole, described, bearer) as other:
+            assert found(other, SagUuid=[shown]) == (44, [])
+        assert whole.rows(logged) == [("deny", [])]
+    assert_valid(valid, employee.transport.replies[-1])
 
 
 def test_everybody_does_only_what_their_token_is_for(whole: Whole, vendor: Soap, employee: Soap) -> None:

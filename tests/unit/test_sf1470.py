@@ -285,9 +285,19 @@ def test_what_a_search_does_not_know_is_refused_and_never_overheard(case: dict[s
     assert found.pointer == f"/SoegUdtryk/SoegSag/0{pointer}"
 
 
-def test_negations_alternatives_and_lists_of_cases_are_refused() -> None:
+def test_cases_are_asked_for_by_their_numbers_alone() -> None:
+    found = search.asked({"SagUuid": [CASE.upper(), CASE], "Filter": {"SagVis": [{"Vis": "egenskaber"}]}})
+    assert found == {"case_ids": [CASE]}
+    SearchRequest.model_validate(found)
+
+
+def test_negations_alternatives_and_what_narrows_a_list_of_cases_are_refused() -> None:
     asked_for: list[dict[str, Any]] = [
-        {"SagUuid": [CASE]},
+        {"SagUuid": [CASE], "SoegUdtryk": {}},
+        {"SagUuid": []},
+        {"SagUuid": CASE},
+        {"SagUuid": [CASE, None]},
+        {"SagUuid": [CASE] * 11},
         {"SoegUdtryk": {"NOT": [{}]}},
         {"SoegUdtryk": {"SoegSag": [{}, {}]}},
         {},
