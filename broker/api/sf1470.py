@@ -5,7 +5,6 @@ What is XML is the connector's; here is who calls, what may be taken, and what i
 
 import asyncio
 import hmac
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -22,7 +21,6 @@ from broker.api.events import accepted, authority_of, bounded, connector_of, sen
 from broker.api.overviews import reader_of
 from broker.api.problems import Problem, unavailable
 from broker.api.taking import answered_once
-from broker.domain.identity import EntryKey
 from broker.domain.outcome import Rejected
 from broker.domain.policy import POLICY, Role
 from broker.intake.connector import Call, Connector, Service, Source
@@ -130,7 +128,7 @@ async def _taken(core: Core, connector: Connector, token: Token, asked: Call, au
     of = authority_of(sender, authority)
     source = Source(sender.system, of, core.settings.connector(of, sender.system))
     bounded(asked.payloads)
-    payloads = await _completed(core, service, source, asked)
+    payloads = await standing.completed(core.pool.connection, core.settings, service, source, asked.payloads)
 
     def offers() -> Iterable[Offer]:
         return offers_of(payloads, connector, source)
@@ -139,19 +137,6 @@ async def _taken(core: Core, connector: Connector, token: Token, asked: Call, au
     receipt: dict[str, Any] = orjson.loads(answer.answer)
     headers = {"Sagsbro-Receipt": receipt["receipt_id"]}
     return _reply(service, service.returned(asked, receipt["rejected"]), headers)
-
-
-async def _completed(core: Core, service: Service, source: Source, asked: Call) -> list[object]:
-    """With what the sender left to the index to know."""
-    wanted = await asyncio.to_thread(lambda: [service.before(payload) for payload in asked.payloads])
-    keys = [None if one is None else EntryKey(source.authority, source.system, one[0]) for one in wanted]
-    all_said = any(one[1] for one in wanted if one is not None)
-    stands = await standing.of(core, [key for key in keys if key is not None], all_said=all_said)
-    received = time.time_ns() // 1000
-    return [
-        service.completed(payload, None if key is None else stands.get(key), received)
-        for payload, key in zip(asked.payloads, keys, strict=True)
-    ]
 
 
 async def _found(core: Core, service: Service, token: Token, asked: Call) -> bytes:

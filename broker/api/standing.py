@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from broker.api.core import Connection, Core
+from broker.api.core import Connection
 from broker.api.problems import unavailable
 from broker.domain.case import SCALAR_GROUPS
 from broker.domain.identity import EntryKey
+from broker.intake.connector import Service, Source
 from broker.intake.producer import KafkaUnavailable
 from broker.overviews.shown import registered_at
+from broker.settings import Settings
 from broker.store import search as index
 from broker.stream.clients import aiokafka_options
 from broker.stream.tail import AWAY, tail
@@ -22,8 +25,28 @@ _STEP: Final = 0.05
 Groups = dict[str, Any]
 
 
-async def of(core: Core, keys: Sequence[EntryKey], *, all_said: bool) -> dict[EntryKey, Groups]:
-    """The scalar groups of those that are there, as they were sent, and when. Raises Problem, KafkaUnavailable.
+Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
+
+
+async def completed(
+    connect: Connecting, settings: Settings, service: Service, source: Source, payloads: Sequence[object]
+) -> list[object]:
+    """The payloads with what the sender left to the index to know. Raises Problem, KafkaUnavailable."""
+    wanted = await asyncio.to_thread(lambda: [service.before(payload) for payload in payloads])
+    keys = [None if one is None else EntryKey(source.authority, source.system, one[0]) for one in wanted]
+    all_said = any(one[1] for one in wanted if one is not None)
+    stands = await _of(connect, settings, [key for key in keys if key is not None], all_said=all_said)
+    received = time.time_ns() // 1000
+    return [
+        service.completed(payload, None if key is None else stands.get(key), received)
+        for payload, key in zip(payloads, keys, strict=True)
+    ]
+
+
+async def _of(
+    connect: Connecting, settings: Settings, keys: Sequence[EntryKey], *, all_said: bool
+) -> dict[EntryKey, Groups]:
+    """The scalar groups of those that are there, as they were sent, and when.
 
     Args:
         all_said: wait until everything that the log held at the call is in the index. What a sender was promised a
@@ -32,9 +55,9 @@ async def of(core: Core, keys: Sequence[EntryKey], *, all_said: bool) -> dict[En
     if not keys:
         return {}
     if all_said:
-        await _caught_up(core)
+        await _caught_up(connect, settings)
     found: dict[EntryKey, Groups] = {}
-    async with core.pool.connection() as connection:
+    async with connect() as connection:
         for key in dict.fromkeys(keys):
             if (row := await index.by_key(connection, key)) is not None:
                 groups = row.state().groups
@@ -49,14 +72,14 @@ def _said(content: Groups) -> Groups:
     return content if original is None else original
 
 
-async def _caught_up(core: Core) -> None:
+async def _caught_up(connect: Connecting, settings: Settings) -> None:
     try:
-        async with tail(aiokafka_options(core.settings), [CASE_EVENTS]) as log:
+        async with tail(aiokafka_options(settings), [CASE_EVENTS]) as log:
             _, ends = await log.bounds(CASE_EVENTS)
     except AWAY as error:
         raise KafkaUnavailable from error
     until = time.monotonic() + PATIENCE
-    async with core.pool.connection() as connection:
+    async with connect() as connection:
         while not await _reached(connection, ends):
             if time.monotonic() > until:
                 raise unavailable("index_behind", "the index is behind the log just now; send the same again")

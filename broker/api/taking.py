@@ -29,10 +29,12 @@ from broker.intake.verdicts import (
     judge_all,
     leaves_index,
     message,
+    orphans,
     removal_of,
+    without,
 )
 from broker.security import Token
-from broker.store import idempotency, receipts
+from broker.store import documents, idempotency, receipts
 from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
 
 LONGEST_KEY: Final = 255
@@ -88,6 +90,10 @@ async def _answered(
         facts = await core.facts.current(connection)
     at = time.time_ns() // 1000
     judged = await asyncio.to_thread(lambda: judge_all(offers(), sender, facts, at))
+    if found := orphans(judged):
+        async with core.pool.connection() as connection:
+            held = await documents.registered(connection, found)
+        judged = without(judged, {key: verdict for key, verdict in found.items() if key not in held})
     accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
     messages = [message(verdict.event, verdict.value) for verdict in accepted]
     leaving = [removal_of(event) for event in await _held(core, judged)]

@@ -12,7 +12,7 @@ import click
 
 from broker.cli.up import Asked, StopAskedError, prepare
 from broker.settings import find
-from ops.demo import care, directory
+from ops.demo import directory, mix
 from ops.demo.run import Demo, Wanted
 from ops.demo.telling import Teller
 from ops.embedded import instance
@@ -49,7 +49,7 @@ def demo(*, events: int, once: bool, data: Path, as_json: bool, seed: int, worke
         directory.check(plan.data)
         with instance.held(plan, {}) as running:
             directory.renew(plan.data)
-            running.settings["SAGSBRO_CONNECTORS"] = json.dumps({care.SYSTEM: care.configuration()})
+            running.settings["SAGSBRO_CONNECTORS"] = json.dumps(mix.configuration())
             ready = _started(running, teller)
             course = Demo(ready, find(plan.data), Wanted(events, seed, once), teller)
             asyncio.run(_until(asked, course.run()))

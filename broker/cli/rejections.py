@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -9,7 +10,10 @@ from uuid import UUID
 import click
 import orjson
 
+from broker.api import standing
 from broker.api.core import FactsCache
+from broker.api.problems import Problem
+from broker.api.sf1470 import STANDARD
 from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
 from broker.domain.document import Event
@@ -36,6 +40,7 @@ from broker.stream.framing import Decoder, Undecodable
 from broker.stream.topics import DOCUMENT_EVENTS
 
 _ID = click.argument("rejection_id", type=click.UUID)
+_NOT_ACKNOWLEDGED = "Kafka does not acknowledge just now; try again"
 _CANONICAL = frozenset({"event_id", "authority", "case_id"})
 _DOCUMENT = frozenset({"event_id", "authority", "document_id"})
 
@@ -119,8 +124,8 @@ def discard(rejection_id: UUID, data: Path | None, *, as_json: bool) -> None:
         print_json({"rejection_id": str(rejection_id), "state": "discarded"})
 
 
-def offers(kept: dict[str, Any], settings: Settings) -> Iterable[Offer]:
-    """What the kept bytes say: an event from the log, canonical JSON, or a payload in the vendor's words."""
+async def offers(kept: dict[str, Any], settings: Settings, connection: Connection) -> Iterable[Offer]:
+    """What the kept bytes say: an event from the log, canonical JSON, a payload in the vendor's words or SF1470's."""
     payload, system, authority = bytes(kept["payload"]), kept["system"], kept["authority"]
     if kept["topic"] is not None:
         schema = "document_event" if kept["topic"] == DOCUMENT_EVENTS.name else "case_event"
@@ -134,25 +139,36 @@ def offers(kept: dict[str, Any], settings: Settings) -> Iterable[Offer]:
         return canonical_offers([Item(said)])
     if isinstance(said, dict) and said.keys() >= _DOCUMENT:
         return canonical_offers([Item(said)], document_from_json)
+    source = Source(system, authority, settings.connector(authority, system))
+    standard = connector.load(STANDARD)
+    service = None if standard is None else standard.service
+    if standard is not None and service is not None and (again := service.kept(said)) is not None:
+        # Any system may have sent it there.
+        payloads = await standing.completed(lambda: nullcontext(connection), settings, service, source, [again])
+        return offers_of(payloads, standard, source)
     speaking = connector.load(system)
     if speaking is None:
         raise click.ClickException("the system's connector is not installed")
-    return offers_of([said], speaking, Source(system, authority, settings.connector(authority, system)))
+    return offers_of([said], speaking, source)
 
 
 async def _replayed(connection: Connection, settings: Settings, kept: dict[str, Any]) -> int:
     facts = await FactsCache().current(connection)
     sender = Sender(kept["system"], frozenset({kept["authority"]}))
     try:
-        judged = judge_all(offers(kept, settings), sender, facts, time.time_ns() // 1000)
+        judged = judge_all(await offers(kept, settings, connection), sender, facts, time.time_ns() // 1000)
     except Undecodable as flaw:
         raise click.ClickException(f"it cannot be read, so the sender has to send it again: {flaw}") from None
+    except Problem as problem:
+        raise click.ClickException(problem.detail) from None
+    except KafkaUnavailable:
+        raise click.ClickException(_NOT_ACKNOWLEDGED) from None
     messages = [message(one.event, one.value) for one in _accepted(judged)]
     producer = Producer(aiokafka_options(settings))
     try:
         await producer.send(messages)
     except KafkaUnavailable:
-        raise click.ClickException("Kafka does not acknowledge just now; try again") from None
+        raise click.ClickException(_NOT_ACKNOWLEDGED) from None
     finally:
         await producer.close()
     await store.close(connection, kept["rejection_id"], "replayed")

@@ -61,7 +61,7 @@ REMEDY: Final[dict[Code, str]] = {
     Code.SENSITIVITY_UNKNOWN: "Use one of the four levels, or ask for a mapping of the local level.",
     Code.REGISTERED_IN_FUTURE: "Correct the source's clock; the registration time lies in the future.",
     Code.TITLE_HAS_CPR: "Remove the civil registration number from the text.",
-    Code.DOCUMENT_ORPHAN: "Send the case before its document.",
+    Code.DOCUMENT_ORPHAN: "Send it again with a case that is taken in.",
     Code.CONSENT_MALFORMED: "Correct the consent.",
     Code.CONSENT_NOT_SPECIFIC: "Name the areas and authorities that the consent covers.",
     Code.CONSENT_AUTHORITY: "Only the asking authority, or the citizen, may register it.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from broker.domain.case import CaseEvent
+from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 
 GROUP = "sagsbro.connectors"
@@ -48,6 +48,7 @@ class Service:
         know what the index holds of the case; None for most.
     completed: (payload, what stands or None, when received) -> the payload to translate; times in microseconds since
         1970, UTC. What stands: the scalar groups as they were sent, and `registered_at` of the newest registration.
+    kept: a payload as a rejection kept it -> the one to complete anew; None for what is no payload of the service.
     returned: (call, the rejections of a receipt's answer) -> the reply to a call that brought payloads.
     search: call -> the body of `POST /v1/overviews/sapa/search`, or why it cannot be asked.
     found: (call, entries) -> the reply to a search.
@@ -60,6 +61,7 @@ class Service:
     read: Callable[[bytes], Call | Rejected]
     before: Callable[[object], tuple[str, bool] | None]
     completed: Callable[[object, Mapping[str, Any] | None, int], object]
+    kept: Callable[[object], object | None]
     returned: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
     search: Callable[[Call], Mapping[str, Any] | Rejected]
     found: Callable[[Call, Sequence[Mapping[str, Any]]], bytes]
@@ -73,7 +75,8 @@ class Connector:
     """One vendor system's language.
 
     split: a request body -> the payloads in it (parsed, vendor's words), or why it cannot be read.
-    translate: one payload -> canonical events, or why it cannot be translated. Pure; never raises, whatever comes.
+    translate: one payload -> canonical events, of cases or documents, or why it cannot be translated. Pure; never
+        raises, whatever comes.
     notes: what is publicly known of the system, what is assumed, how it is asked. For people.
     settings: what `Source.config` may hold, each with its meaning.
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
@@ -85,7 +88,7 @@ class Connector:
     kind: Literal["esdh", "eoj", "standard"]
     media_types: tuple[str, ...]
     split: Callable[[bytes], Sequence[object] | Rejected]
-    translate: Callable[[object, Source], Sequence[CaseEvent] | Rejected]
+    translate: Callable[[object, Source], Sequence[Event] | Rejected]
     notes: str = ""
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     poller: Callable[[Mapping[str, Any]], Any] | None = None

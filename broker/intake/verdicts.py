@@ -4,7 +4,7 @@ The worker judges again, from the original, under the revision lock: so it is th
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,8 +14,8 @@ from broker.domain import document
 from broker.domain.agreement import AgreementState, Facts
 from broker.domain.case import CaseEvent
 from broker.domain.classify import Classified, judge
-from broker.domain.document import DocumentEvent, Event
-from broker.domain.form import LONGEST_EVENT_ID
+from broker.domain.document import DocumentEvent, DocumentKey, Event
+from broker.domain.form import LONGEST_EVENT_ID, items_of
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Delimited, Rejected, Warned
 from broker.intake.canonical import as_sent, from_json, is_storable
@@ -109,6 +109,50 @@ def judge_all(offers: Iterable[Offer], sender: Sender, facts: Facts, at: int) ->
     return [Judged(offer, _pointing(_judge(offer, sender, facts, at), offer)) for offer in offers]
 
 
+def orphans(judged: Sequence[Judged]) -> dict[DocumentKey, Delimited | Rejected]:
+    """Documents that came with cases none of which is taken in, and what becomes of them unless the index has them.
+
+    Only through a case may a document be seen, and only the agreement on its case says that it may be held. One that
+    comes alone may be ahead of its cases, and is none.
+    """
+    documents = [one for one in judged if isinstance(one.verdict, Accepted) and "case_id" not in one.verdict.event]
+    if not documents:
+        return {}
+    refused: dict[str, Delimited | Rejected] = {}
+    taken: set[str] = set()
+    for one in judged:
+        event = one.offer.event
+        if isinstance(event, Rejected) or "case_id" not in event:
+            continue
+        named = [(item.get("document_id") or "").lower() for item in items_of(event, "journal")]
+        if isinstance(one.verdict, Accepted):
+            taken.update(named)
+        else:
+            refused |= dict.fromkeys(named, one.verdict)
+    events = [one.offer.event for one in documents]
+    keys = [document.key_of(event) for event in events if not isinstance(event, Rejected) and "case_id" not in event]
+    return {key: _orphaned(refused[key.document_id]) for key in keys if key.document_id in refused.keys() - taken}
+
+
+def _orphaned(case: Delimited | Rejected) -> Delimited | Rejected:
+    if isinstance(case, Delimited):
+        return Delimited("")
+    return Rejected(
+        Code.DOCUMENT_ORPHAN, "", "with a case that is taken in: those of this request are not", case.covered
+    )
+
+
+def without(judged: Sequence[Judged], found: Mapping[DocumentKey, Delimited | Rejected]) -> list[Judged]:
+    """The same, where these documents met these verdicts."""
+    return [replace(one, verdict=_instead(one.verdict, found)) for one in judged] if found else list(judged)
+
+
+def _instead(verdict: Verdict, found: Mapping[DocumentKey, Delimited | Rejected]) -> Verdict:
+    if not isinstance(verdict, Accepted) or "case_id" in verdict.event:
+        return verdict
+    return found.get(document.key_of(verdict.event), verdict)
+
+
 def kept_bytes(payload: object) -> bytes | None:
     """A payload as JSON, for a rejection to keep; None when it has no such form or is too large to keep."""
     try:
@@ -152,7 +196,7 @@ def leaves_index(judged: Sequence[Judged]) -> list[Event]:
 
     Of documents too: those are hidden also where only the cases' journals know of them.
     """
-    return [one.offer.event for one in judged if not isinstance(one.offer.event, Rejected) and _leaves(one.verdict)]
+    return [one.offer.event for one in judged if not isinstance(one.offer.event, Rejected) and _leaves(one)]
 
 
 def shown_id(event_id: object) -> str | None:
@@ -162,8 +206,11 @@ def shown_id(event_id: object) -> str | None:
     return event_id if is_storable(event_id) and not has_cpr(event_id) else None
 
 
-def _leaves(verdict: Verdict) -> bool:
-    return isinstance(verdict, Delimited) or (isinstance(verdict, Rejected) and verdict.code is Code.OUTSIDE_AGREEMENT)
+def _leaves(one: Judged) -> bool:
+    if isinstance(one.verdict, Delimited):
+        # A document is delimited only where the index does not have it.
+        return not isinstance(one.offer.event, Rejected) and "case_id" in one.offer.event
+    return isinstance(one.verdict, Rejected) and one.verdict.code is Code.OUTSIDE_AGREEMENT
 
 
 def _judge(offer: Offer, sender: Sender, facts: Facts, at: int) -> Verdict:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_FORMS
-from broker.domain.identity import is_cpr
+from broker.domain.identity import is_cpr, is_uuid
 from broker.domain.kle import is_pattern
 from broker.store.text import storable
 
@@ -28,6 +28,13 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _case_id(text: str) -> str:
+    if not is_uuid(text.lower()):
+        raise ValueError("no UUID")
+    return text.lower()
+
+
+CaseId = Annotated[str, AfterValidator(_case_id)]
 Text = Annotated[str, AfterValidator(storable)]
 KlePattern = Annotated[str, AfterValidator(_pattern)]
 State = Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]
@@ -54,11 +61,12 @@ class Party(Strict):
 
 
 class SearchRequest(Strict):
-    """Exactly one of citizen, party and user_key."""
+    """Exactly one of citizen, party, user_key and case_ids."""
 
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     party: Party | None = Field(default=None, repr=False)
     user_key: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
+    case_ids: Annotated[list[CaseId], Field(min_length=1, max_length=10)] | None = None
     purpose: Annotated[Text, Field(max_length=1000)] | None = None
     kle: Annotated[list[KlePattern], Field(min_length=1, max_length=100)] | None = None
     states: Annotated[list[State], Field(min_length=1, max_length=4)] | None = None
@@ -67,8 +75,8 @@ class SearchRequest(Strict):
 
     @model_validator(mode="after")
     def _one_of(self) -> "SearchRequest":
-        if [self.citizen, self.party, self.user_key].count(None) != 2:  # noqa: PLR2004 - all but one
-            raise ValueError("exactly one of citizen, party and user_key")
+        if [self.citizen, self.party, self.user_key, self.case_ids].count(None) != 3:  # noqa: PLR2004 - all but one
+            raise ValueError("exactly one of citizen, party, user_key and case_ids")
         return self
 
     @property

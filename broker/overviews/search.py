@@ -1,5 +1,6 @@
 """Searching an overview. Everything found is decided on, every read is logged before it is answered."""
 
+from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,6 +10,7 @@ from broker import metrics
 from broker.domain.agreement import Facts
 from broker.domain.case import State
 from broker.domain.entry import Entry
+from broker.domain.identity import EntryKey
 from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
 from broker.overviews.cursor import seal, unseal
@@ -82,7 +84,7 @@ async def _answer(core: Core, connection: Connection, query: Query, request: Sea
     # No transaction: read committed, each statement would see the same in one, and every journey spared is latency.
     row, on = POLICY[query.overview], at.date()
     facts = await core.facts.current(connection)
-    asked = asked_of(query, request)
+    asked = asked_of(query, request, facts.senders)
     allowed = grants(row, query, facts, on, await index.holders(connection, asked))
     search = _Search(query, request, facts, on, asked, allowed)
     key = await access_log.pepper(connection)
@@ -93,12 +95,13 @@ async def _answer(core: Core, connection: Connection, query: Query, request: Sea
     return Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
 
 
-def asked_of(query: Query, request: SearchRequest) -> index.Asked:
-    """The search in the index's words."""
+def asked_of(query: Query, request: SearchRequest, sources: Iterable[tuple[str, str]] = ()) -> index.Asked:
+    """The search in the index's words. `sources`: (authority, system) of all who may be shown; for `case_ids` only."""
     row = POLICY[query.overview]
     references = () if request.reference is None else (request.reference,)
     kle = None if request.kle is None else Patterns.of(request.kle).prefixes
-    return index.Asked(references, roles(row, query), request.user_key, kle, principals(row, query))
+    keys = tuple(EntryKey(*source, case_id) for case_id in request.case_ids or () for source in sources)
+    return index.Asked(references, roles(row, query), request.user_key, kle, principals(row, query), keys)
 
 
 async def _page(

@@ -76,6 +76,13 @@ async def of(connection: psycopg.AsyncConnection[Any], entries: Iterable[tuple[E
     return known(await (await connection.execute(query("find_documents"), asked(wanted))).fetchall())
 
 
+async def registered(connection: psycopg.AsyncConnection[Any], keys: Iterable[DocumentKey]) -> set[DocumentKey]:
+    """Those of which anything has been registered."""
+    listed = list(keys)
+    rows = await connection.execute(query("document_stamps"), _named(list(enumerate(listed))))
+    return {listed[ordinal] for ordinal, _ in await rows.fetchall()}
+
+
 def asked(wanted: Iterable[Reference]) -> dict[str, Any]:
     """Of `find_documents.sql`."""
     listed = sorted(wanted)

@@ -52,6 +52,7 @@ class Asked:
     """What is looked for. `references` as in `entry.party_ref`, in one of the `roles`; `kle` as prefixes.
 
     principals: who reads, for cases with a security profile; None when profiles do not count.
+    keys: the entries that are looked for, whoever they are about.
     """
 
     references: tuple[str, ...]
@@ -59,6 +60,7 @@ class Asked:
     user_key: str | None
     kle: tuple[str, ...] | None
     principals: frozenset[str] | None
+    keys: tuple[EntryKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ def named(asked: Asked) -> dict[str, Any]:
         "primary_parties": list(asked.references) if PRIMARY in asked.roles else [],
         "other_parties": [f"{role}|{reference}" for role in asked.roles for reference in asked.references],
         "user_key": asked.user_key,
+        "authorities": [key.authority for key in asked.keys],
+        "systems": [key.system for key in asked.keys],
+        "case_ids": [key.case_id for key in asked.keys],
     }
 
 

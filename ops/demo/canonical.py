@@ -1,4 +1,4 @@
-"""A small seeded stream of canonical events, one a line: the form for who has no connector yet. Pure.
+"""A small seeded stream of canonical events, one a line: the form for who has no connector. Pure.
 
 It brings what the connectors' streams cannot: a line that is no JSON, another's name, a number that went out of use.
 """
@@ -16,7 +16,7 @@ from ops.demo.payloads import STEP, citizens
 from ops.demo.sample import Sender, Sending
 from ops.demo.world import AARHUS
 
-SYSTEM: Final = "acadre"
+SYSTEM: Final = "acadre:arkiv"
 SENDER: Final = Sender(SYSTEM, AARHUS)
 RETIRED: Final = "27.48.04"
 """In the demo's first edition only."""

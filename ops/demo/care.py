@@ -6,7 +6,7 @@ numbers. The same seed gives the same stream.
 
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,14 @@ from ops.demo.payloads import citizens as people_of
 from ops.demo.world import AARHUS, COPENHAGEN, ODENSE
 
 SYSTEM: Final = "klgateway"
+# The gateway, and the vendors who speak its shape: which municipalities' care comes from it, in which proportion.
+SYSTEMS: Final = {
+    SYSTEM: {AARHUS: 5, ODENSE: 3, COPENHAGEN: 2},
+    "cura": {AARHUS: 2, COPENHAGEN: 1},
+    "domus": {COPENHAGEN: 1},
+    "modulus": {AARHUS: 1, ODENSE: 1},
+    "vitae": {ODENSE: 1},
+}
 _START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _STEP: Final = timedelta(seconds=7)
 _FSIII: Final = "urn:oid:1.2.208.176.2.21"
@@ -77,14 +85,15 @@ def configuration() -> dict[str, Any]:
 
 
 def agreements() -> list[dict[str, Any]]:
-    """The three that deliver have agreed to the same of this system as of their case system."""
-    agreed = {one["authority"]: {**one, "system": SYSTEM} for one in world.agreements()}
-    return [agreed[authority] for authority in SOR]
+    """Those who deliver have agreed to the same of these systems as of their case system."""
+    agreed = {one["authority"]: one for one in world.agreements()}
+    return [{**agreed[cvr], "system": system} for system, authorities in SYSTEMS.items() for cvr in authorities]
 
 
-def stream(seed: int, citizens: int, events: int, start: datetime = _START) -> Iterator[Delivery]:
+def stream(seed: int, citizens: int, events: int, start: datetime = _START, system: str = SYSTEM) -> Iterator[Delivery]:
     """Deliveries with exactly `events` planned interventions, about at most so many citizens."""
-    care = _Care(random.Random(f"care {seed}"), people_of(seed, 2 * citizens)[: max(citizens, 1)], start)  # noqa: S311
+    people = people_of(seed, 2 * citizens)[: max(citizens, 1)]
+    care = _Care(random.Random(f"{system} {seed}"), people, start, SYSTEMS[system])  # noqa: S311
     while events > 0:
         care.now += _STEP
         delivery = care.next(events)
@@ -95,8 +104,11 @@ def stream(seed: int, citizens: int, events: int, start: datetime = _START) -> I
 class _Care:
     """The municipalities' care as it is now."""
 
-    def __init__(self, rng: random.Random, numbers: tuple[str, ...], start: datetime) -> None:
+    def __init__(
+        self, rng: random.Random, numbers: tuple[str, ...], start: datetime, authorities: Mapping[str, int]
+    ) -> None:
         self.rng = rng
+        self._authorities = authorities
         self.now = start
         self.live: list[Plan] = []
         self.citizens = [self._citizen(number.replace("-", "")) for number in numbers]
@@ -198,7 +210,8 @@ class _Care:
     def _citizen(self, number: str) -> Citizen:
         if self.rng.random() < 0.02:  # noqa: PLR2004 - the share with a replacement number
             number = f"{number[:7]}{self.rng.choice('ABCD')}{self.rng.choice('EFGH')}{number[9]}"
-        return Citizen(self._uuid(), number, self.rng.choices((AARHUS, ODENSE, COPENHAGEN), (5, 3, 2))[0])
+        authority = self.rng.choices(list(self._authorities), list(self._authorities.values()))[0]
+        return Citizen(self._uuid(), number, authority)
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))

@@ -1,24 +1,14 @@
 """How each system's pieces become the body of a request: its address, its media type, its words. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 
 from ops.demo import canonical, care, world
-from ops.demo.sample import Sending
-
-
-class Form(NamedTuple):
-    """Where a system's bodies go, and how they are made."""
-
-    path: str
-    media_type: str
-    body: Callable[[Sequence[Sending]], bytes]
-
-
-def _array(batch: Sequence[Sending]) -> bytes:
-    return orjson.dumps([sending.payload for sending in batch])
+from ops.demo.sample import Form, Sending
+from ops.demo.vendors import VENDORS
+from ops.demo.vendors.pushing import in_a_list
 
 
 def _bundle(batch: Sequence[Sending]) -> bytes:
@@ -32,7 +22,8 @@ def _lines(batch: Sequence[Sending]) -> bytes:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    world.SYSTEM: Form(f"/v1/events/{world.SYSTEM}", "application/json", _array),
-    care.SYSTEM: Form(f"/v1/events/{care.SYSTEM}", "application/fhir+json", _bundle),
+    world.SYSTEM: in_a_list(world.SYSTEM),
     canonical.SYSTEM: Form("/v1/case-events", "application/x-ndjson", _lines),
+    **{system: Form(f"/v1/events/{system}", "application/fhir+json", _bundle) for system in care.SYSTEMS},
+    **{vendor.system: vendor.form for vendor in VENDORS},
 }

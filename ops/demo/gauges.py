@@ -13,7 +13,7 @@ from broker.store import outbox, positions
 from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
-from broker.stream.topics import CASE_EVENTS
+from broker.stream.topics import READ_BY_WORKERS, Topic
 
 _VISIBLE = "sagsbro_event_to_visible_seconds"
 
@@ -40,19 +40,21 @@ class Gauges:
         self._dsn = settings.dsn
         self._metrics = metrics
         self._admin = admin(confluent_options(settings))
-        self._partitions = range(CASE_EVENTS.partitions)
 
     def read(self) -> Reading | None:
         """All of it now; None when a part does not answer."""
         try:
             with connect(self._dsn, "demo") as connection:
-                read = {partition: offset for partition, *_, offset in positions.show(connection, CASE_EVENTS.name)}
+                lag = sum(self._lag(connection, topic) for topic in READ_BY_WORKERS)
                 depth = outbox.depth(connection)
-            ends = {p: log.end for p, log in logs(self._admin, CASE_EVENTS.name, self._partitions).items()}
         except (psycopg.Error, KafkaException):
             return None
-        lag = sum(max(0, end - read.get(partition, 0)) for partition, end in ends.items())
         return Reading(lag, depth, _p99([text for url in self._metrics if (text := _text(url))]))
+
+    def _lag(self, connection: positions.Connection, topic: Topic) -> int:
+        read = {partition: offset for partition, *_, offset in positions.show(connection, topic.name)}
+        ends = {p: log.end for p, log in logs(self._admin, topic.name, range(topic.partitions)).items()}
+        return sum(max(0, end - read.get(partition, 0)) for partition, end in ends.items())
 
 
 def _text(url: str) -> str:

@@ -11,6 +11,7 @@ from broker.security import Issuer
 from ops.demo import canonical, care
 from ops.demo.mix import senders
 from ops.demo.sample import Sender
+from ops.demo.vendors import VENDORS
 from ops.demo.world import AARHUS, COPENHAGEN, ODENSE, agreements, authorities, delimitations, reader_agreements
 from ops.embedded.errors import EmbeddedError
 
@@ -56,7 +57,8 @@ async def onboard(http: httpx.AsyncClient, issuer: Issuer) -> None:
     await _put(http, token, "/v1/authorities", json=authorities())
     for edition, rows in ((FIRST_EDITION, kle + _RETIRED_ROW), (EDITION, kle)):
         await _put(http, operator, f"/v1/kle/editions/{edition}", content=rows, headers={"Content-Type": "text/csv"})
-    agreed = [*agreements(), *care.agreements(), *canonical.agreements(), *reader_agreements()]
+    vendors = [agreement for vendor in VENDORS for agreement in vendor.agreements()]
+    agreed = [*agreements(), *care.agreements(), *vendors, *canonical.agreements(), *reader_agreements()]
     await _put(http, token, "/v1/agreements", json=agreed)
     await _put(http, token, "/v1/delimitations", json=delimitations())
 

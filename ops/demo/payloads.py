@@ -28,16 +28,29 @@ from ops.demo.world import (
     reader_agreements,
 )
 
-__all__ = ["Sample", "agreements", "authorities", "citizens", "delimitations", "reader_agreements", "stream"]
+__all__ = [
+    "FIRST",
+    "LAST",
+    "OPENINGS",
+    "STEP",
+    "UNITS",
+    "Sample",
+    "agreements",
+    "authorities",
+    "citizens",
+    "delimitations",
+    "reader_agreements",
+    "stream",
+]
 
 _COPENHAGEN_TIME: Final = ZoneInfo("Europe/Copenhagen")
 _START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 STEP: Final = timedelta(seconds=7)
 _STATUSES: Final = ("Opstået", "Oplyst", "Afgjort", "Afsluttet")
-_OPENINGS: Final = ("Ansøgning om", "Sag om", "Opfølgning på", "Genvurdering af", "Henvendelse om")
-_FIRST: Final = ("Alma", "Bertil", "Clara", "Ditlev", "Ellen", "Frode", "Gerda", "Holger", "Inger", "Jens")
-_LAST: Final = ("Testborg", "Prøvesen", "Eksempelgaard", "Mønsterby", "Attrup-Tænkt")
-_UNITS: Final = ("Visitationen", "Hjemmeplejen Nord", "Jobcentret", "Ydelseskontoret", "Børn og Unge")
+OPENINGS: Final = ("Ansøgning om", "Sag om", "Opfølgning på", "Genvurdering af", "Henvendelse om")
+FIRST: Final = ("Alma", "Bertil", "Clara", "Ditlev", "Ellen", "Frode", "Gerda", "Holger", "Inger", "Jens")
+LAST: Final = ("Testborg", "Prøvesen", "Eksempelgaard", "Mønsterby", "Attrup-Tænkt")
+UNITS: Final = ("Visitationen", "Hjemmeplejen Nord", "Jobcentret", "Ydelseskontoret", "Børn og Unge")
 _HANDLERS: Final = 40
 
 
@@ -160,8 +173,8 @@ class _World:
             identity=str(uuid.UUID(int=rng.getrandbits(128), version=4)).upper(),
             kle=number,
             citizen=rng.choice(self.people),
-            name=f"{rng.choice(_FIRST)} {rng.choice(_LAST)}",
-            title=f"{rng.choice(_OPENINGS)} {kle().get(number, 'andet').lower()}",
+            name=f"{rng.choice(FIRST)} {rng.choice(LAST)}",
+            title=f"{rng.choice(OPENINGS)} {kle().get(number, 'andet').lower()}",
             protected=rng.random() < 0.5,  # noqa: PLR2004
             handler=rng.randrange(_HANDLERS),
             created=created,
@@ -233,7 +246,7 @@ def _payload(case: Case) -> dict[str, Any]:
             "Uuid": f"00000000-0000-4000-8000-0000000000{case.handler:02}",
             "Navn": f"Sagsbehandler {case.handler}",
         },
-        "Ansaettelsessted": {"Id": case.handler % len(_UNITS), "Navn": _UNITS[case.handler % len(_UNITS)]},
+        "Ansaettelsessted": {"Id": case.handler % len(UNITS), "Navn": UNITS[case.handler % len(UNITS)]},
         "Opstaaet": created,
         "Oprettet": created,
         "SenestAendret": changed,

@@ -1,5 +1,6 @@
 """What the demo sends, in whichever vendor's words, and what is expected to come of it. Pure."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 
@@ -22,3 +23,11 @@ class Sending(NamedTuple):
     expect: tuple[str, ...]
     places: int = 1
     cases: tuple[tuple[str, str | None], ...] = ()
+
+
+class Form(NamedTuple):
+    """Where a system's bodies go, and how they are made."""
+
+    path: str
+    media_type: str
+    body: Callable[[Sequence[Sending]], bytes]

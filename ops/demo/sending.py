@@ -17,6 +17,8 @@ AHEAD: Final = 2  # batches that wait in each lane
 PATIENCE: Final = 60  # times that a batch is sent again
 _AGAIN_S: Final = 1.0
 _ANSWERED: Final = (202, 422)
+_RECEIPT: Final = "Sagsbro-Receipt"
+"""Where a service of its own, whose clients expect another answer, tells of the receipt."""
 
 
 class Lanes:
@@ -82,7 +84,7 @@ class _Lane:
             if isinstance(answer, float):
                 await asyncio.sleep(answer)
                 continue
-            told: dict[str, Any] = answer.json()
+            told = _told(answer)
             receipt, rejected, warnings = told["receipt_id"], told["rejected"], told["warnings"]
             return Delivery(self._sender, list(_indexed(batch)), receipt, rejected, warnings, again=attempt > 0)
         raise EmbeddedError(f"the intake did not take a batch after {PATIENCE} attempts")
@@ -95,9 +97,19 @@ class _Lane:
             return _AGAIN_S
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return float(answer.headers.get("Retry-After", _AGAIN_S))
-        if answer.status_code not in _ANSWERED or "receipt_id" not in answer.json():
+        if _RECEIPT not in answer.headers and (
+            answer.status_code not in _ANSWERED or "receipt_id" not in answer.json()
+        ):
             raise EmbeddedError(f"the intake answered {answer.status_code}: {answer.text[:300]}")
         return answer
+
+
+def _told(answer: httpx.Response) -> dict[str, Any]:
+    """What became of each; of a service of its own the receipt tells it, later."""
+    if _RECEIPT in answer.headers:
+        return {"receipt_id": answer.headers[_RECEIPT], "rejected": [], "warnings": []}
+    told: dict[str, Any] = answer.json()
+    return told
 
 
 def _indexed(batch: Sequence[Sending]) -> Iterator[tuple[int, str]]:

@@ -16,14 +16,17 @@ from broker.domain.outcome import STATUSES
 from ops.demo import canonical, care, world
 from ops.demo.account import Account, summary
 from ops.demo.gauges import Reading
+from ops.demo.vendors import VENDORS
 from ops.demo.world import name_of
 from ops.embedded.instance import Ready
 
 _WIDTH: Final = 110
 _SYSTEMS: Final = {
     world.SYSTEM: "SBSYS, cases",
+    **{vendor.system: vendor.label for vendor in VENDORS},
     care.SYSTEM: "KL Gateway, care",
-    canonical.SYSTEM: "Acadre, canonical",
+    **{system: f"{system.capitalize()}, care" for system in care.SYSTEMS if system != care.SYSTEM},
+    canonical.SYSTEM: "An archive, canonical",
 }
 _ORDER: Final = {system: place for place, system in enumerate(_SYSTEMS)}
 _RUNNING: Final = "While this runs, look at:"
@@ -106,7 +109,13 @@ class Teller:
 
     def table(self, account: Account) -> None:
         """Per system and municipality, what became of what it sent."""
+        senders = sorted(account.sent.items(), key=lambda pair: (_ORDER[pair[0].system], -pair[1]))
         if self._as_json:
+            rows = [
+                {**sender._asdict(), "sent": sent, **{status: account.outcomes[sender][status] for status in STATUSES}}
+                for sender, sent in senders
+            ]
+            self.event("table", rows=rows)
             return
         table = Table(title="What became of each event")
         table.add_column("system")
@@ -114,7 +123,7 @@ class Teller:
         for name in ("sent", *STATUSES):
             table.add_column(name, justify="right")
         before = ""
-        for sender, sent in sorted(account.sent.items(), key=lambda pair: (_ORDER[pair[0].system], -pair[1])):
+        for sender, sent in senders:
             if before and before != sender.system:
                 table.add_section()
             shown = "" if before == sender.system else _SYSTEMS[sender.system]

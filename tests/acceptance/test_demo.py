@@ -16,6 +16,7 @@ from broker.domain.identity import has_cpr
 from broker.domain.outcome import STATUSES
 from ops.demo import directory
 from ops.demo.account import Account, Delivery, summary
+from ops.demo.mix import senders
 from ops.demo.sample import Sender
 from ops.embedded import orphans
 from ops.embedded.errors import EmbeddedError
@@ -75,7 +76,12 @@ def test_once_ends_with_a_summary_in_which_every_payload_is_accounted_for(own_da
     assert list(last) == SUMMARY
     assert last["sent"] == EVENTS == sum(last[status] for status in STATUSES)
     assert all(last[status] > 0 for status in STATUSES)
-    assert [told["event"] for told in before] == ["ready", "look"]
+    assert [told["event"] for told in before] == ["ready", "table", "look"]
+    rows = before[1]["rows"]
+    assert {(row["system"], row["authority"]) for row in rows if row["sent"]} <= set(senders())
+    assert {row["system"] for row in rows if row["indexed"]} == {sender.system for sender in senders()}
+    assert all(row["sent"] == sum(row[status] for status in STATUSES) for row in rows)
+    assert sum(row["sent"] for row in rows) == EVENTS
     assert not has_cpr(err)
     assert not has_cpr(directory.log_of(own_data).read_text())
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import connectors
 from broker.domain.agreement import AgreementState, Authority, Facts, SenderAgreement
-from broker.domain.case import CaseEvent
 from broker.domain.classify import judge
+from broker.domain.document import Event
 from broker.domain.identity import has_cpr, is_uuid
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import Rejected
@@ -133,9 +133,13 @@ def assert_sound(connector: Connector, payload: object) -> None:
         assert_event_sound(connector, event)
 
 
-def assert_event_sound(connector: Connector, event: CaseEvent) -> None:
+def assert_event_sound(connector: Connector, event: Event) -> None:
     assert (event["system"], event["authority"]) == (connector.name, AUTHORITY)
     assert is_uuid(event["event_id"])
+    if "case_id" not in event:
+        framed = encode("document_event", event)
+        assert Decoder("document_event", lambda _: None).decode(framed)["document_id"] == event["document_id"]
+        return
     framed = encode("case_event", event)
     assert Decoder("case_event", lambda _: None).decode(framed)["case_id"] == event["case_id"]
     for facts in (Facts(), filled_facts(connector.name)):

@@ -188,4 +188,6 @@ def test_a_category_says_nothing_of_sensitivity_until_somebody_says_what_it_mean
     translated = CONNECTOR.translate({"Metadata": row}, Source("getorganized", "55133018"))
 
     assert not isinstance(translated, Rejected)
-    assert translated[0]["access"] == {"sensitivity": None, "hidden_from_citizen": False}
+    (event,) = translated
+    assert "case_id" in event
+    assert event["access"] == {"sensitivity": None, "hidden_from_citizen": False}

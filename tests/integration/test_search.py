@@ -1,5 +1,6 @@
 """Reading an overview, on a real index."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -69,13 +70,16 @@ class Asked:
     references: frozenset[str]
     user_key: str | None = None
     citizen: frozenset[str] | None = None
+    case_ids: tuple[str, ...] = ()
 
     def finds(self, entry: Entry) -> bool:
         """Whether the case is what is looked for, whoever looks."""
         named = any(party in self.references for _, party in entry.parties)
-        return named or (self.user_key is not None and entry.user_key == self.user_key)
+        by_key = self.user_key is not None and entry.user_key == self.user_key
+        return named or by_key or entry.key.case_id in self.case_ids
 
 
+CASE_IDS = tuple(str(uuid.UUID(int=number)) for number in range(8))
 ASKED = st.one_of(
     st.sampled_from(CITIZENS).map(
         lambda one: Asked({"citizen": one.removeprefix("CPR:")}, frozenset({one}), citizen=frozenset({one}))
@@ -88,6 +92,9 @@ ASKED = st.one_of(
         )
     ),
     st.sampled_from(USER_KEYS).map(lambda key: Asked({"user_key": key}, frozenset(), user_key=key)),
+    st.lists(st.sampled_from(CASE_IDS), min_size=1, max_size=4, unique=True).map(
+        lambda ids: Asked({"case_ids": ids}, frozenset(), case_ids=tuple(ids))
+    ),
 )
 
 
@@ -188,8 +195,9 @@ def key_of(shown: dict[str, Any]) -> EntryKey:
 
 def candidates(index: Index, query: Query, said: Facts, asked: Asked) -> list[EntryKey]:
     row = POLICY[query.overview]
+    keys = tuple(EntryKey(*source, case_id) for source in said.senders for case_id in asked.case_ids)
     looked_for = index_store.Asked(
-        tuple(asked.references), roles(row, query), asked.user_key, None, principals(row, query)
+        tuple(asked.references), roles(row, query), asked.user_key, None, principals(row, query), keys
     )
 
     async def collect() -> list[EntryKey]:

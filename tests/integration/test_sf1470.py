@@ -18,9 +18,11 @@ import httpx
 import pytest
 import requests
 import zeep
+from click.testing import CliRunner
 from lxml import etree
 from zeep.transports import Transport
 
+from broker.cli import main
 from broker.cli.setup import prepare
 from broker.domain.case import State
 from broker.security import Issuer
@@ -101,20 +103,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
             yield Whole(running, Settings())
 
 
+VENDOR = "vitae"
+"""A system whose own connector speaks another language."""
+
+
 def agree(settings: Settings) -> None:
     sender = {
         "authority": AUTHORITY,
-        "system": "sf1470",
         "state": "FULL",
         "kle": ["N*"],
         "sensitivity": "VIP_SAGER",
         "from_date": "2000-01-01",
     }
     with connect(settings.dsn, "test") as connection, connection.transaction():
-        connection.execute(
-            "INSERT INTO sender_agreement (authority, system, version, body, put_by) VALUES (%s, 'sf1470', 1, %s, 'x')",
-            [AUTHORITY, json.dumps(sender)],
-        )
+        for system in ("sf1470", VENDOR):
+            connection.execute(
+                "INSERT INTO sender_agreement (authority, system, version, body, put_by) VALUES (%s, %s, 1, %s, 'x')",
+                [AUTHORITY, system, json.dumps({**sender, "system": system})],
+            )
         connection.execute(
             "INSERT INTO reader_agreement (authority, overview, client, version, body, put_by)"
             " VALUES (%s, 'sapa', '*', 1, %s, 'x')",
@@ -404,6 +410,94 @@ def test_a_stock_client_imports_a_case_with_documents_changes_it_removes_it_and_
         assert_valid(valid, reply)
 
 
+def updated(client: Soap, document_id: str, title: str, level: str) -> dict[str, Any]:
+    """An update says all there is of a document."""
+    said = a_document(client, document_id, title, level)["DokumentIndeks"]["Registrering"][0]
+    named = {name: said[name] for name in ("Tidspunkt", "AttributListe", "TilstandListe", "RelationListe")}
+    return {"OpdaterDokumentIndeks": {"UUIDIdentifikator": document_id, **named}}
+
+
+def shown_to(whole: Whole, key: str, level: str) -> dict[str, tuple[str, str | None]]:
+    """Document id -> title and level, as an employee cleared for that level finds them on the case of that key."""
+    scope = {"authority": AUTHORITY, "kle": ["N*"], "sensitivity": level}
+    bearer = whole.bearer(sub="employee-2", role="employee", scopes=[scope], client={"id": "sapa"})
+    answer = httpx.post(
+        f"{whole.settings.api_url}/v1/overviews/sapa/search", json={"user_key": key}, headers={"Authorization": bearer}
+    )
+    (entry,) = answer.json()["entries"]
+    return {one["document_id"]: (one["title"], one["sensitivity"]) for one in entry["documents"]}
+
+
+def test_documents_show_with_their_own_titles_and_levels_whatever_the_case_says(whole: Whole, vendor: Soap) -> None:
+    case_id, key, plain, secret = str(uuid.uuid4()), uuid.uuid4().hex[:20], str(uuid.uuid4()), str(uuid.uuid4())
+    low, high = "FORTROLIGE_PERSONOPLYSNINGER", "VIP_SAGER"
+    answer = vendor.call(
+        "importer",
+        _value_1=[
+            a_case(vendor, case_id, key, (plain, secret)),
+            a_document(vendor, plain, "Ansøgning", low),
+            a_document(vendor, secret, "Udtalelse", high),
+        ],
+    )
+    assert codes(answer) == [(20, "Sag", case_id), (20, "Dokument", plain), (20, "Dokument", secret)]
+    whole.settled()
+    assert shown_to(whole, key, low) == {plain: ("Ansøgning", low)}
+    assert shown_to(whole, key, high) == {plain: ("Ansøgning", low), secret: ("Udtalelse", high)}
+
+    changed = [updated(vendor, plain, "Ansøgning, ny", high), updated(vendor, secret, "Udtalelse", low)]
+    assert codes(vendor.call("opdater", _value_1=changed)) == [(20, "Dokument", plain), (20, "Dokument", secret)]
+    whole.settled()
+    assert shown_to(whole, key, low) == {secret: ("Udtalelse", low)}
+    assert shown_to(whole, key, high) == {plain: ("Ansøgning, ny", high), secret: ("Udtalelse", low)}
+
+
+def test_a_bad_document_costs_no_case_and_one_may_come_before_its_case(whole: Whole, vendor: Soap) -> None:
+    case_id, key, bad, early = str(uuid.uuid4()), uuid.uuid4().hex[:20], str(uuid.uuid4()), str(uuid.uuid4())
+    assert codes(vendor.call("importer", _value_1=[a_document(vendor, early, "Før sagen")])) == [
+        (20, "Dokument", early)
+    ]
+    flawed = a_document(vendor, bad, "Uden niveau")
+    del flawed["DokumentIndeks"]["Registrering"][0]["AttributListe"]["Egenskaber"][0]["Foelsomhed"]
+    answer = vendor.call("importer", _value_1=[flawed, a_case(vendor, case_id, key, (bad, early))])
+    assert codes(answer) == [(40, "Dokument", bad), (20, "Sag", case_id)]
+    assert answer.UnikRetur[0].FejlbeskedTekst.startswith("mandatory_missing: ")
+    whole.settled()
+    level = "FORTROLIGE_PERSONOPLYSNINGER"
+    assert shown_to(whole, key, level) == {bad: ("Dokument", None), early: ("Før sagen", level)}
+    vendor.call("importer", _value_1=[a_document(vendor, bad, "Med niveau")])
+    whole.settled()
+    assert shown_to(whole, key, level) == {bad: ("Med niveau", level), early: ("Før sagen", level)}
+
+
+def test_a_document_whose_only_case_is_refused_with_it_is_an_orphan_and_not_held(
+    whole: Whole, vendor: Soap, valid: etree.XMLSchema
+) -> None:
+    case_id, alone, other = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
+    refused = a_case(vendor, str(uuid.uuid4()), "S-1", (alone, other))
+    (subject, _) = refused["SagIndeks"]["Registrering"][0]["RelationListe"]["Sagsklasse"]
+    subject.update(klasse(vendor, "PrimaerKlasse", "99.99.99"))
+    answer = vendor.call(
+        "importer",
+        _value_1=[
+            a_document(vendor, alone, "Kun den ene"),
+            refused,
+            a_document(vendor, other, "Begge"),
+            a_case(vendor, case_id, uuid.uuid4().hex[:20], (other,)),
+        ],
+    )
+    assert [code for code, *_ in codes(answer)] == [40, 40, 20, 20]
+    assert [one.FejlbeskedTekst.partition(":")[0] for one in answer.UnikRetur[:2]] == ["document_orphan", "kle_unknown"]
+    assert_valid(valid, vendor.transport.replies[-1])
+    whole.settled()
+    held = "SELECT count(*) FROM document WHERE document_id = %s::uuid"
+    assert whole.rows(held, alone) == [(0,)]
+    assert whole.rows(held, other) == [(1,)]
+
+    # What is in the index stays under its sender's hand, whichever case it comes with.
+    again = vendor.call("importer", _value_1=[a_document(vendor, other, "Nu hemmelig", "VIP_SAGER"), refused])
+    assert [code for code, *_ in codes(again)] == [20, 40]
+
+
 def test_a_transaction_is_taken_once_and_answered_again(whole: Whole, vendor: Soap, valid: etree.XMLSchema) -> None:
     transaction, case_id = str(uuid.uuid4()), str(uuid.uuid4())
     said = [a_case(vendor, case_id, uuid.uuid4().hex[:20])]
@@ -496,7 +590,9 @@ def test_what_a_search_cannot_answer_in_full_is_refused_by_name_and_every_read_i
     before = len(whole.rows("SELECT 1 FROM access_log"))
     case: dict[str, Any] = {"AttributListe": {}, "TilstandListe": {}, "RelationListe": {}}
     for asked, named in (
-        ({"SagUuid": [str(uuid.uuid4())]}, "/SagUuid"),
+        ({"SagUuid": ["S-1"]}, "/SagUuid"),
+        ({"SagUuid": [str(uuid.uuid4()) for _ in range(11)]}, "/SagUuid"),
+        ({"SagUuid": [str(uuid.uuid4())], **by_party(f"urn:oio:cpr-nr:{CPR}")}, "/SoegUdtryk"),
         (
             by_party(f"urn:oio:cpr-nr:{CPR}", MaksimalAntalKvantitet=1000),
             "/SoegUdtryk/SoegSag/0/MaksimalAntalKvantitet",
@@ -517,6 +613,29 @@ def test_what_a_search_cannot_answer_in_full_is_refused_by_name_and_every_read_i
         assert CPR.encode() not in reply
 
 
+def test_cases_are_found_by_their_numbers_by_whom_they_may_be_shown_to_and_the_read_is_logged(
+    whole: Whole, vendor: Soap, employee: Soap, described: str, valid: etree.XMLSchema
+) -> None:
+    shown, removed, nobodys = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
+    cases = [a_case(vendor, case_id, uuid.uuid4().hex[:20]) for case_id in (shown, removed)]
+    vendor.call("importer", _value_1=cases)
+    vendor.call("fjern", SagUuid=[unik(removed)])
+    whole.settled()
+    code, entries = found(employee, SagUuid=[shown.upper(), removed, nobodys])
+    assert (code, [one.ObjektType.UUIDIdentifikator for one in entries]) == (20, [shown])
+    logged = "SELECT l.decision, l.cases FROM access_log l ORDER BY id DESC LIMIT 1"
+    assert whole.rows(logged) == [("permit", [f"{AUTHORITY}/sf1470/{shown}"])]
+
+    below = {"authority": AUTHORITY, "kle": ["N*"], "sensitivity": "IKKE_FORTROLIGE_DATA"}
+    elsewhere = {**below, "authority": "35209115", "sensitivity": "VIP_SAGER"}
+    for scope in (below, elsewhere):
+        bearer = whole.bearer(sub="employee-3", role="employee", scopes=[scope], client={"id": "sapa"})
+        with soap(whole, described, bearer) as other:
+            assert found(other, SagUuid=[shown]) == (44, [])
+        assert whole.rows(logged) == [("deny", [])]
+    assert_valid(valid, employee.transport.replies[-1])
+
+
 def test_everybody_does_only_what_their_token_is_for(whole: Whole, vendor: Soap, employee: Soap) -> None:
     with pytest.raises(zeep.exceptions.Fault, match="forbidden"):
         employee.call("fjern", SagUuid=[unik(str(uuid.uuid4()))])
@@ -533,6 +652,45 @@ def test_a_system_without_an_agreement_is_told_so_and_nothing_of_its_case_is_kep
         assert answer.UnikRetur[0].FejlbeskedTekst.startswith("no_agreement: ")
     kept = whole.rows("SELECT code, payload FROM rejection WHERE system = 'cura'")
     assert kept == [("no_agreement", None)]
+
+
+def replayed(whole: Whole, code: str) -> tuple[int, str]:
+    """Replay the one open rejection of that code."""
+    kept = "SELECT rejection_id::text FROM rejection WHERE system = %s AND code = %s AND state = 'open'"
+    ((rejection_id,),) = whole.rows(kept, VENDOR, code)
+    ran = CliRunner().invoke(main, ["rejections", "replay", rejection_id])
+    return ran.exit_code, ran.output
+
+
+def test_what_any_system_sent_here_can_be_replayed_over_what_the_index_holds_by_then(whole: Whole) -> None:
+    case_id, key, number = str(uuid.uuid4()), uuid.uuid4().hex[:20], "88.88.88"
+    change = {
+        "UUIDIdentifikator": case_id,
+        "Tidspunkt": datetime.now(UTC),
+        "AttributListe": {"Egenskaber": [egenskaber("Ny titel", key)]},
+    }
+    with soap(whole, f"{whole.address}?wsdl", whole.bearer(system=VENDOR)) as vendor:
+        case = a_case(vendor, case_id, key)
+        (subject, _) = case["SagIndeks"]["Registrering"][0]["RelationListe"]["Sagsklasse"]
+        subject.update(klasse(vendor, "PrimaerKlasse", number))
+        assert codes(vendor.call("importer", _value_1=[case])) == [(40, "Sag", case_id)]
+        assert codes(vendor.call("opdater", _value_1=[{"OpdaterSagIndeks": change}])) == [(40, "Sag", case_id)]
+    assert replayed(whole, "kle_unknown") == (
+        1,
+        "Error: it would be refused again: kle_unknown at /classification/kle\n",
+    )
+    with connect(whole.settings.dsn, "test") as connection, connection.transaction():
+        connection.execute(
+            "INSERT INTO kle_subject (published, number, title) VALUES ('2000-01-01', %s, 'Ny')", [number]
+        )
+        connection.execute("UPDATE reference_revision SET revision = revision + 1")
+
+    assert replayed(whole, "kle_unknown") == (0, "sent 1 again\n")
+    # At once: it waits for the case that was sent again a moment ago.
+    assert replayed(whole, "mandatory_missing") == (0, "sent 1 again\n")
+    whole.settled()
+    _, properties = whole.state(case_id).groups["properties"]
+    assert (properties["title"], properties["created_at"]) == ("Ny titel", int(BEGAN.timestamp()) * 1_000_000)
 
 
 def envelope(body: str, header: str = "") -> bytes:

@@ -13,7 +13,7 @@ from broker.intake.connector import Source
 from connectors.standards.klgateway import CONNECTOR
 from ops.demo.care import SYSTEM, Delivery, agreements, configuration, stream
 from ops.demo.payloads import citizens
-from tests.unit.test_demo_payloads import agreement_of
+from tests.unit.test_demo_payloads import agreement_of, one
 from tests.unit.test_demo_payloads import facts as facts_of_cases
 
 RECEIVED = 1_780_000_000_000_000
@@ -51,7 +51,7 @@ class Index:
 
     def _outcome(self, payload: Any, authority: str) -> str:
         translated = CONNECTOR.translate(payload, Source(SYSTEM, authority, configuration()))
-        verdict = translated if isinstance(translated, Rejected) else judge(translated[0], self.facts, RECEIVED)
+        verdict = translated if isinstance(translated, Rejected) else judge(one(translated), self.facts, RECEIVED)
         if isinstance(verdict, Rejected):
             self.codes[verdict.code] += 1
             return "rejected"

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from broker.domain.agreement import AgreementState, Authority, Delimitation, Facts, SenderAgreement
-from broker.domain.case import EMPTY, SENSITIVITY, State, content_hash, key_of, outcome_of, said_by, stamp_of
+from broker.domain.case import EMPTY, SENSITIVITY, CaseEvent, State, content_hash, key_of, outcome_of, said_by, stamp_of
 from broker.domain.classify import judge
+from broker.domain.document import Event
 from broker.domain.identity import EntryKey, is_cpr
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import Delimited, Rejected
@@ -62,6 +64,12 @@ def facts() -> Facts:
     )
 
 
+def one(events: Sequence[Event]) -> CaseEvent:
+    (event,) = events
+    assert "case_id" in event
+    return event
+
+
 class Index:
     """The broker without its database: an entry for each case, and the verdict on each payload."""
 
@@ -73,7 +81,7 @@ class Index:
     def take(self, sample: Sample) -> str:
         (payload,) = CONNECTOR.split(json.dumps(sample.payload).encode())  # type: ignore[misc]
         translated = CONNECTOR.translate(payload, Source("sbsys", sample.authority))
-        verdict = translated if isinstance(translated, Rejected) else judge(translated[0], self.facts, RECEIVED)
+        verdict = translated if isinstance(translated, Rejected) else judge(one(translated), self.facts, RECEIVED)
         match verdict:
             case Rejected(code):
                 self.codes[code] += 1

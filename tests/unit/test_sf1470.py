@@ -19,6 +19,7 @@ from connectors.standards.sf1470 import schema, search, urn
 from connectors.standards.sf1470.names import NAMESPACES, OPERATIONS, SOAP
 from connectors.standards.sf1470.requests import Request, read, split
 from connectors.standards.sf1470.service import SERVICE
+from connectors.standards.sf1470.translate import RECEIVED as AS_OF
 from connectors.standards.sf1470.translate import translate
 from tests.contract.test_connectors import json_values, source
 
@@ -97,6 +98,7 @@ def changed(body: bytes, stood: dict[str, Any] | None = None) -> CaseEvent:
     events = translate(payload, config())
     assert not isinstance(events, Rejected), events
     (event,) = events
+    assert "case_id" in event
     return event
 
 
@@ -183,8 +185,26 @@ def test_a_removal_is_as_of_its_coming_and_never_older_than_what_is_held(name: s
         events = translate(SERVICE.completed(payload, stood, RECEIVED), config())
         assert not isinstance(events, Rejected)
         (event,) = events
+        assert "case_id" in event
         assert (event["change"], event.get("removal_reason")) == ("REMOVED", reason)
         assert (event["case_id"], event["registered_at"]) == (CASE, at)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.xml")), ids=lambda path: path.stem)
+def test_what_a_rejection_kept_is_completed_anew_but_for_when_a_removal_came(path: Path) -> None:
+    found = split(path.read_bytes())
+    later = {**STOOD, "registered_at": RECEIVED + 5, "properties": {"title": "Senere"}}
+    for payload in () if isinstance(found, Rejected) else found:
+        first = SERVICE.completed(payload, STOOD, RECEIVED)
+        again = SERVICE.completed(SERVICE.kept(first), later, RECEIVED + 9)
+        fresh = SERVICE.completed(SERVICE.kept(payload), later, RECEIVED + 9)
+        assert again == (first if isinstance(first, dict) and AS_OF in first else fresh)
+
+
+@pytest.mark.parametrize("payload", [None, [], {}, "SagIndeks", {"plan": {}}, {"SagIndeks": {}, "Kasser": {}}])
+def test_what_is_no_object_of_the_service_is_left_to_the_vendors_connector(payload: object) -> None:
+    assert SERVICE.kept(payload) is None
+    assert SERVICE.kept({"SagIndeks": {}, "case": payload}) is None
 
 
 @given(
@@ -265,9 +285,19 @@ def test_what_a_search_does_not_know_is_refused_and_never_overheard(case: dict[s
     assert found.pointer == f"/SoegUdtryk/SoegSag/0{pointer}"
 
 
-def test_negations_alternatives_and_lists_of_cases_are_refused() -> None:
+def test_cases_are_asked_for_by_their_numbers_alone() -> None:
+    found = search.asked({"SagUuid": [CASE.upper(), CASE], "Filter": {"SagVis": [{"Vis": "egenskaber"}]}})
+    assert found == {"case_ids": [CASE]}
+    SearchRequest.model_validate(found)
+
+
+def test_negations_alternatives_and_what_narrows_a_list_of_cases_are_refused() -> None:
     asked_for: list[dict[str, Any]] = [
-        {"SagUuid": [CASE]},
+        {"SagUuid": [CASE], "SoegUdtryk": {}},
+        {"SagUuid": []},
+        {"SagUuid": CASE},
+        {"SagUuid": [CASE, None]},
+        {"SagUuid": [CASE] * 11},
         {"SoegUdtryk": {"NOT": [{}]}},
         {"SoegUdtryk": {"SoegSag": [{}, {}]}},
         {},

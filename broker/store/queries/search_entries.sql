@@ -1,4 +1,4 @@
--- Complete entries of a citizen, a party or a user key that every kind of grant covers, newest case first, after a position, so many.
+-- Complete entries of a citizen, a party, a user key or of these numbers that every kind of grant covers, newest case first, after a position, so many.
 WITH allowed AS MATERIALIZED (
     SELECT kind, authority, kle, prefixes, levels, system, since, citizens
     FROM jsonb_to_recordset(%(grants)s::jsonb) AS granted(
@@ -10,6 +10,11 @@ WITH allowed AS MATERIALIZED (
     SELECT authority, system, case_id FROM entry WHERE parties && %(other_parties)s::text[]
     UNION
     SELECT authority, system, case_id FROM entry WHERE user_key = %(user_key)s::text
+    UNION
+    SELECT authority, system, case_id
+    FROM entry
+    JOIN unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[]) AS asked (authority, system, case_id)
+        USING (authority, system, case_id)
 )
 SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.received_at, e.indexed_at, e.document
 FROM candidate JOIN entry e USING (authority, system, case_id)

@@ -1,14 +1,15 @@
 """A document's registration -> the event of a document. Pure; never raises, whatever comes.
 
-Not in the log yet: `translate` says what a `DocumentEvent` will be, and `known` gives it to the cases of one request.
+A case names its documents in its journal; nothing of a document is copied into it, so that a case is the same event
+whichever documents come with it, and a bad document costs no case.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
 
 from pydantic import ValidationError
 
 from broker.domain.case import SENSITIVITY
+from broker.domain.document import DocumentEvent
 from broker.domain.identity import vendor_event_id
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
@@ -16,20 +17,12 @@ from connectors.flaws import rejection
 from connectors.payload import digest_of
 from connectors.standards.sf1470 import effect, mapping, obligations, relations, urn
 from connectors.standards.sf1470.effect import missing
-from connectors.standards.sf1470.groups import Known
 from connectors.standards.sf1470.payloads import (
     DokumentEgenskaberType,
     DokumentRegistreringType,
     DokumentType,
     UdvidelseType,
 )
-
-DocumentEvent = dict[str, Any]
-"""document_id, system, authority, event_id, registered_at (microseconds since 1970, UTC), title, confidential_title,
-type, letter_date (YYYY-MM-DD), sensitivity, removed."""
-
-REFERRED: Final = "Omtalt"
-"""A case of the same request refers to the document."""
 
 
 def translate(payload: object, source: Source, digest: str | None = None) -> list[DocumentEvent] | Rejected:
@@ -61,19 +54,6 @@ def translate(payload: object, source: Source, digest: str | None = None) -> lis
             return flaw
         events.append(_event(document.UUIDIdentifikator, one, where, source, found))
     return events
-
-
-def known(beside: object, source: Source) -> dict[str, Known]:
-    """What the documents that came with a case are called, and their level; nothing of one that is flawed or over."""
-    made: dict[str, Known] = {}
-    for document_id, said in beside.items() if isinstance(beside, dict) else ():
-        events = translate({"DokumentIndeks": said}, source)
-        newest = None if isinstance(events, Rejected) else max(events, key=lambda event: event["registered_at"])
-        if newest is None or newest["removed"]:
-            made[str(document_id)] = Known(None, None)
-        else:
-            made[str(document_id)] = Known(newest["title"], newest["sensitivity"])
-    return made
 
 
 def _listed(one: DokumentRegistreringType, at: str) -> list[tuple[str, DokumentEgenskaberType]]:

@@ -20,13 +20,12 @@ from connectors.standards.sf1470.relations import Held
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A registration, where it stands in the payload, and when it was made; `documents`: those of the same request."""
+    """A registration, where it stands in the payload, and when it was made."""
 
     lists: ListerType
     at: str
     on: int
     config: Mapping[str, Any]
-    documents: Mapping[str, "Known"]
     roles: relations.Roles
     _held: dict[str, list[Held]] = field(default_factory=dict)
 
@@ -40,14 +39,6 @@ class Said:
         """The one relation of that role."""
         found = (one for one in self.held(mapping.RULES[role].of) if one.role == role and not one.ended)
         return next(found, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the request says of a document; None when it is flawed, and then the document is left out of the case."""
-
-    title: str | None
-    sensitivity: str | None
 
 
 def properties(said: Said, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +173,7 @@ def actors(said: Said, *, whole: bool) -> ItemGroup:
 
 
 def journal(said: Said, *, whole: bool) -> ItemGroup:
-    """Documents and notes. A document that is flawed in this very request is left out, not the case."""
+    """Notes, and documents by their number: what one is called, and its level, its own events say in the index."""
     items: list[dict[str, Any]] = []
     for one in said.held("Journalpost"):
         kind = mapping.JOURNAL[one.role]
@@ -192,8 +183,7 @@ def journal(said: Said, *, whole: bool) -> ItemGroup:
             "title": "",
             "registered_at": one.period.since,
         }
-        known = said.documents.get(one.reference)
-        if one.ended or (known is not None and known.sensitivity is None):
+        if one.ended:
             items.extend(_gone(item, whole=whole))
             continue
         own = one.relation.JournalpostEgenskaber
@@ -201,10 +191,8 @@ def journal(said: Said, *, whole: bool) -> ItemGroup:
             note = None if own is None else own.JournalnotatEgenskaber
             item["title"] = "" if note is None else note.Titel or ""
         else:
-            titles = (None if own is None else own.Dokumenttitel, None if known is None else known.title)
-            item["title"] = next(filter(None, titles), mapping.UNTITLED)
+            item["title"] = (None if own is None else own.Dokumenttitel) or mapping.UNTITLED
             item["document_id"] = one.reference
-            item["sensitivity"] = None if known is None else known.sensitivity
         items.append(item)
     return {"complete": whole, "items": items}
 

@@ -13,7 +13,7 @@ STATES: Final = {  # [R] the standard's own four
 }
 IMPORTED: Final = "Importeret"  # [R] the only life-cycle code that a sender may use
 NO_DOCUMENT: Final = "urn:empty"  # [R] what a note refers to, in lower case
-UNTITLED: Final = "Dokument"  # what a document is called when nothing in the request says its title
+UNTITLED: Final = "Dokument"  # what a document is called until its own event, or the journal, says it
 
 # Rolle (UUID) -> role. Those of the samples [R]; the others are not public: config `roles` must name them.
 ROLES: Final = {

@@ -1,16 +1,14 @@
 """A SOAP 1.1 request, or the bare element of an operation -> the operation and its objects. Pure."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
 from broker.domain.outcome import Code, Rejected
-from connectors.standards.sf1470.documents import REFERRED
 from connectors.standards.sf1470.names import ADDRESSING, HEADER, OPERATIONS, SECURITY, SOAP, qualified
-from connectors.standards.sf1470.translate import AGAIN, DOCUMENTS
+from connectors.standards.sf1470.translate import AGAIN
 from connectors.standards.sf1470.tree import local, plain
 from connectors.xml import Element, parse
 
@@ -86,42 +84,18 @@ def _of(element: Element, transaction: str | None) -> Request | Rejected:
             payloads.append({name: {} if said is None else said})
         elif name not in _FLAGS:
             return Rejected(Code.SCHEMA_VIOLATION, f"/{local(element)}", f"only {' '.join(sorted(_WRITES[operation]))}")
-    return Request(operation, transaction, digest, list(_related(payloads)))
+    return Request(operation, transaction, digest, list(_marked(payloads)))
 
 
-def _related(payloads: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Cases with the documents of the request that they refer to, and the other way round."""
-    documents = {_uuid(one["DokumentIndeks"]): one["DokumentIndeks"] for one in payloads if "DokumentIndeks" in one}
-    referred = {id(one): set(_references(one)) & documents.keys() for one in payloads}
-    everything = set().union(*referred.values()) if referred else set()
-    times = Counter(_uuid(one.get("OpdaterSagIndeks")) for one in payloads)
+def _marked(payloads: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Changes of a case that has been changed earlier in the same request are marked."""
     seen: set[str] = set()
     for one in payloads:
-        if "DokumentIndeks" in one and _uuid(one["DokumentIndeks"]) in everything:
-            yield {**one, REFERRED: True}
-        elif referred[id(one)]:
-            yield {**one, DOCUMENTS: {name: documents[name] for name in sorted(referred[id(one)])}}
-        elif times[case := _uuid(one.get("OpdaterSagIndeks"))] > 1 and case:
-            yield {**one, AGAIN: True} if case in seen else one
-            seen.add(case)
-        else:
-            yield one
+        case = _uuid(one.get("OpdaterSagIndeks"))
+        yield {**one, AGAIN: True} if case and case in seen else one
+        seen.add(case)
 
 
 def _uuid(said: object) -> str:
     found = said.get("UUIDIdentifikator") if isinstance(said, dict) else None
     return found.lower() if isinstance(found, str) else ""
-
-
-def _references(payload: dict[str, Any]) -> Iterator[str]:
-    """The documents that a case's journal refers to, read tolerantly."""
-    case = payload.get("SagIndeks")
-    for registration in _list(case, "Registrering"):
-        relations = registration.get("RelationListe") if isinstance(registration, dict) else None
-        for entry in _list(relations, "Journalpost"):
-            yield _uuid(entry.get("ReferenceID") if isinstance(entry, dict) else None)
-
-
-def _list(said: object, name: str) -> list[Any]:
-    found = said.get(name) if isinstance(said, dict) else None
-    return found if isinstance(found, list) else []

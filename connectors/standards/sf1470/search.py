@@ -7,17 +7,21 @@ would be shown than was asked for.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from broker.domain.identity import is_uuid
 from broker.domain.outcome import Code, Rejected
 from connectors.standards.sf1470 import mapping, urn
 
 _INPUT: Final = frozenset({"SoegUdtryk", "Filter"})
 _CASE: Final = frozenset({"MaksimalAntalKvantitet", "AttributListe", "TilstandListe", "RelationListe"})
 _MOST: Final = 200
-_ENDS: Final = "one search by a party's ReferenceID, by BrugervendtNoegle or by Sagsnummer"
+_MOST_CASES: Final = 10
+_ENDS: Final = "SagUuid, or one search by a party's ReferenceID, by BrugervendtNoegle or by Sagsnummer"
 
 
 def asked(said: Mapping[str, Any]) -> dict[str, Any] | Rejected:
     """The request of `POST /v1/overviews/sapa/search`; further flaws of it are for its own model."""
+    if "SagUuid" in said:
+        return _cases(said)
     case = _case(said)
     if isinstance(case, Rejected):
         return case
@@ -41,6 +45,17 @@ def shown(said: Mapping[str, Any]) -> frozenset[str] | None:
     found = said["Filter"]
     views = found.get("SagVis", ()) if isinstance(found, dict) else ()
     return frozenset(one["Vis"] for one in views if isinstance(one, dict) and isinstance(one.get("Vis"), str))
+
+
+def _cases(said: Mapping[str, Any]) -> dict[str, Any] | Rejected:
+    """Cases by their numbers, and nothing beside them that would narrow the search."""
+    if strange := said.keys() - {"SagUuid", "Filter"}:
+        return Rejected(Code.SCHEMA_VIOLATION, f"/{min(strange)}", "nothing beside SagUuid but Filter")
+    named = said["SagUuid"]
+    numbers = [one for one in named if isinstance(one, str) and is_uuid(one.lower())] if isinstance(named, list) else []
+    if not 0 < len(numbers) <= _MOST_CASES or numbers != named:
+        return Rejected(Code.SCHEMA_VIOLATION, "/SagUuid", f"1 to {_MOST_CASES} UUIDs")
+    return {"case_ids": sorted({number.lower() for number in numbers})}
 
 
 def _case(said: Mapping[str, Any]) -> dict[str, Any] | Rejected:

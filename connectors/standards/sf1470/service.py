@@ -6,7 +6,8 @@ from typing import Any
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Call, Service
 from connectors.standards.sf1470 import replies, requests, schema, search
-from connectors.standards.sf1470.translate import BEFORE, RECEIVED, changes_part, removes
+from connectors.standards.sf1470.translate import AGAIN, BEFORE, OBJECTS, RECEIVED, changes_part, removes
+from connectors.standards.sf1470.tree import without
 
 
 def _read(body: bytes) -> Call | Rejected:
@@ -24,15 +25,23 @@ def _before(payload: object) -> tuple[str, bool] | None:
 
 
 def _completed(payload: object, before: Mapping[str, Any] | None, received: int) -> object:
-    """A change of a part gets the rest; a removal, which names no time, gets one.
+    """A change of a part gets the rest; a removal, which names no time, gets one, once.
 
     A sender's clock may be ahead of ours: the removal is never older than what is held.
     """
-    if not isinstance(payload, dict):
+    if not isinstance(payload, dict) or RECEIVED in payload:
         return payload
     if removes(payload) is not None:
         return {**payload, RECEIVED: max(received, (before or {}).get("registered_at", received))}
     return payload if before is None else {**payload, BEFORE: dict(before)}
+
+
+def _kept(payload: object) -> object | None:
+    """Without what the index held then. A removal stays as of when it came: what was sent since is newer."""
+    if not isinstance(payload, dict) or len(payload.keys() & OBJECTS) != 1:
+        return None
+    said = without(payload, BEFORE, AGAIN)
+    return said if said.keys() <= {*OBJECTS, RECEIVED} else None
 
 
 def _returned(call: Call, rejected: Sequence[Mapping[str, Any]]) -> bytes:
@@ -70,6 +79,7 @@ SERVICE = Service(
     _read,
     _before,
     _completed,
+    _kept,
     _returned,
     _search,
     _found,

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from broker.domain.case import CaseEvent, ItemGroup
+from broker.domain.document import Event
 from broker.domain.identity import is_uuid, vendor_event_id
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
@@ -32,22 +33,21 @@ RECEIVED: Final = "Modtaget"
 """As of when it is, put beside an object that names no time of its own: microseconds since 1970, UTC."""
 BEFORE: Final = "Foer"
 """What the index holds of the case, put beside a change of a part of a group."""
-DOCUMENTS: Final = "Dokumenter"
 AGAIN: Final = "Gentaget"
 """The case has been changed earlier in the same request."""
 _LAST: Final = (1 << 63) - 1
 
-Events = Sequence[CaseEvent] | Rejected
+Events = Sequence[Event] | Rejected
 
 
 def translate(payload: object, source: Source) -> Events:
-    """One object of a request: a case gives an event for each registration, a good document none yet."""
+    """One object of a request: an event for each registration."""
     if not isinstance(payload, dict):
         return Rejected(Code.SCHEMA_VIOLATION, "", "an object")
     digest = digest_of(without(payload, RECEIVED, BEFORE, AGAIN))
     if isinstance(digest, Rejected):
         return digest
-    for name, translated in _OBJECTS.items():
+    for name, translated in OBJECTS.items():
         if name in payload:
             try:
                 return translated(payload, source, digest)
@@ -99,11 +99,10 @@ def _imported(payload: Mapping[str, Any], source: Source, digest: str) -> Events
         return missing("/SagIndeks/UUIDIdentifikator", "OB2")
     if not case.Registrering:
         return missing("/SagIndeks/Registrering", "OB2")
-    known = documents.known(payload.get(DOCUMENTS), source)
     roles = relations.roles(source.config)
     events = []
     for at, registration in obligations.numbered(case.Registrering, RegistreringType(), "/SagIndeks/Registrering"):
-        said = Said(registration, at, registration.Tidspunkt or 0, source.config, known, roles)
+        said = Said(registration, at, registration.Tidspunkt or 0, source.config, roles)
         event = _registration(said, case.UUIDIdentifikator, registration, source, digest)
         if isinstance(event, Rejected):
             return event
@@ -142,7 +141,7 @@ def _updated(payload: Mapping[str, Any], source: Source, digest: str) -> Events:
     if change.Tidspunkt is None:
         return missing(f"{at}/Tidspunkt", "OB2")
     roles = relations.roles(source.config)
-    said = Said(change, at, change.Tidspunkt, source.config, {}, roles)
+    said = Said(change, at, change.Tidspunkt, source.config, roles)
     return _delta(said, change.UUIDIdentifikator, payload, source, digest)
 
 
@@ -229,13 +228,13 @@ def _disposed(payload: Mapping[str, Any], source: Source, digest: str) -> Events
     if not disposal.Registrering:
         return _gone(case_id, payload, source, digest, "DISPOSED")
     roles = relations.roles(source.config)
-    events: list[CaseEvent] = []
+    events: list[Event] = []
     for at, one in obligations.numbered(disposal.Registrering, RegistreringType(), "/Kasser/Registrering"):
         if one.Tidspunkt is None:
             return missing(f"{at}/Tidspunkt", "OB2")
         if one.AttributListe is not None or one.TilstandListe is not None:
             return Rejected(Code.SCHEMA_VIOLATION, at, "relations only: attributes and states can only be replaced")
-        struck = _struck(Said(one, at, one.Tidspunkt, source.config, {}, roles), case_id, payload, source, digest)
+        struck = _struck(Said(one, at, one.Tidspunkt, source.config, roles), case_id, payload, source, digest)
         if isinstance(struck, Rejected):
             return struck
         events.extend(struck)
@@ -285,16 +284,6 @@ def _item(role: str, at: int) -> tuple[str, dict[str, Any]] | None:
     return ("security_profile", {"principal_id": "-"}) if role == "Adgang" else None
 
 
-def _document(payload: Mapping[str, Any], source: Source, digest: str) -> Events:
-    """Judged by itself; what the index has of documents today is the journal of the cases that came with them."""
-    found = documents.translate(payload, source, digest)
-    if isinstance(found, Rejected):
-        return found
-    if payload.get(documents.REFERRED) is not True:
-        return Rejected(Code.DOCUMENT_ORPHAN, "", "in one request with a case that refers to it")
-    return []
-
-
 def _stranger(said: Said, source: Source) -> Rejected | None:
     """The owner must be the authority that the sender sends for; a change need not name it."""
     owner = said.standing("Ejer")
@@ -332,11 +321,11 @@ _ITEM_GROUPS: Final[Mapping[str, Callable[..., ItemGroup | Rejected]]] = {
     "journal": groups.journal,
     "security_profile": groups.security_profile,
 }
-_OBJECTS: Final[Mapping[str, Callable[[Mapping[str, Any], Source, str], Events]]] = {
+OBJECTS: Final[Mapping[str, Callable[[Mapping[str, Any], Source, str], Events]]] = {
     "SagIndeks": _imported,
     "OpdaterSagIndeks": _updated,
     "SagUuid": _removed,
     "Kasser": _disposed,
-    "DokumentIndeks": _document,
-    "OpdaterDokumentIndeks": _document,
+    "DokumentIndeks": documents.translate,
+    "OpdaterDokumentIndeks": documents.translate,
 }
