@@ -19,6 +19,7 @@ from broker.api.core import Core
 from broker.api.problems import Problem
 from broker.domain.case import key_of
 from broker.domain.document import Event
+from broker.intake.connecting import comes_through
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
     Accepted,
@@ -32,7 +33,7 @@ from broker.intake.verdicts import (
     removal_of,
 )
 from broker.security import Token
-from broker.store import idempotency, receipts
+from broker.store import idempotency, receipts, reference
 from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
 
 LONGEST_KEY: Final = 255
@@ -102,6 +103,9 @@ async def _answered(
         )
         if wish is not None:
             await idempotency.answered(connection, wish, answer)
+    for source in comes_through(judged, facts, at):
+        async with core.pool.connection() as connection:
+            await reference.connected(connection, *source)
     _count(sender, receipt)
     return answer
 

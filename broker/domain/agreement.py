@@ -102,6 +102,29 @@ class Delimitation:
 
 
 @dataclass(frozen=True, slots=True)
+class CitizenView:
+    """What of a KLE area a municipality lets its citizens see. `systems`: the sources shown; None is every one.
+
+    kle: one pattern; of several that cover a number, the longest counts (`citizen_view`).
+    active_exempt: cases that are not closed are shown whenever they were created.
+    case_title: the case's own title; otherwise the KLE title stands in its place.
+    """
+
+    kle: Patterns
+    on: bool
+    from_date: date
+    active_exempt: bool = False
+    systems: frozenset[str] | None = None
+    case_title: bool = True
+    documents: bool = False
+
+    def shows(self, system: str, on: date, state: str | None) -> bool:
+        """Whether a case of the area may be shown at all. on: the day it was created; state: its current one."""
+        in_time = on >= self.from_date or (self.active_exempt and state != CLOSED)
+        return self.on and in_time and (self.systems is None or system in self.systems)
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
     """A municipality, or another body with an organisation number of its own."""
 
@@ -119,6 +142,7 @@ class Facts:
     delimitations: Mapping[str, tuple[Delimitation, ...]] = field(default_factory=dict)
     authorities: Mapping[str, Authority] = field(default_factory=dict)
     kle: KleBook = field(default_factory=KleBook)
+    citizen_views: Mapping[str, tuple[CitizenView, ...]] = field(default_factory=dict)
 
 
 def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
@@ -164,6 +188,12 @@ def outside(
 def wanted(choices: tuple[Delimitation, ...], number: str, on: date, state: str | None) -> bool:
     """Whether the municipality wants the case in the index; one that has not said what it wants takes all."""
     return not choices or any(choice.wants(number, on, state) for choice in choices)
+
+
+def citizen_view(views: Iterable[CitizenView], number: str) -> CitizenView | None:
+    """The one that counts for a number: the longest pattern; None where the municipality has said nothing."""
+    covering = [view for view in views if view.kle.covers(number)]
+    return max(covering, key=lambda view: max(map(len, view.kle.prefixes)), default=None)
 
 
 def day_of(micros: int) -> date:
