@@ -45,7 +45,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
         show(kept)
         return
     for one in kept:
-        sources = " ".join(one["systems"]) if one["systems"] is not None else "every system"
+        sources = " ".join(one["systems"]) or "every system"
         shown = f"from {one['from_date']}  {one['title']}  {sources}" if one["on"] else "off"
         click.echo(f"{one['authority']}  {one['kle']}  {shown}")
 

@@ -103,25 +103,25 @@ class Delimitation:
 
 @dataclass(frozen=True, slots=True)
 class CitizenView:
-    """What of a KLE area a municipality lets its citizens see. `systems`: the sources shown; None is every one.
+    """What of a KLE area the municipality shows to citizens, and how.
 
-    kle: one pattern; of several that cover a number, the longest counts (`citizen_view`).
-    active_exempt: cases that are not closed are shown whenever they were created.
-    case_title: the case's own title; otherwise the KLE title stands in its place.
+    `active_exempt`: cases that are not closed are shown whenever they began. `systems`: of no others; empty: of any.
+    `title`: TITLE or KLE, whether the case's own title is shown or the KLE title in its place.
     """
 
+    authority: str
     kle: Patterns
     on: bool
     from_date: date
-    active_exempt: bool = False
-    systems: frozenset[str] | None = None
-    case_title: bool = True
-    documents: bool = False
+    active_exempt: bool
+    systems: frozenset[str]
+    title: str
+    documents: bool
 
     def shows(self, system: str, on: date, state: str | None) -> bool:
-        """Whether a case of the area may be shown at all. on: the day it was created; state: its current one."""
-        in_time = on >= self.from_date or (self.active_exempt and state != CLOSED)
-        return self.on and in_time and (self.systems is None or system in self.systems)
+        """Whether a case of the area is shown; `on`: when it was made, `state`: the current one."""
+        begun = on >= self.from_date or (self.active_exempt and state != CLOSED)
+        return self.on and begun and (not self.systems or system in self.systems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class Facts:
     readers: Mapping[tuple[str, str], tuple[ReaderAgreement, ...]] = field(default_factory=dict)
     delimitations: Mapping[str, tuple[Delimitation, ...]] = field(default_factory=dict)
     authorities: Mapping[str, Authority] = field(default_factory=dict)
-    kle: KleBook = field(default_factory=KleBook)
     citizen_views: Mapping[str, tuple[CitizenView, ...]] = field(default_factory=dict)
+    kle: KleBook = field(default_factory=KleBook)
 
 
 def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
@@ -190,10 +190,14 @@ def wanted(choices: tuple[Delimitation, ...], number: str, on: date, state: str 
     return not choices or any(choice.wants(number, on, state) for choice in choices)
 
 
-def citizen_view(views: Iterable[CitizenView], number: str) -> CitizenView | None:
-    """The one that counts for a number: the longest pattern; None where the municipality has said nothing."""
+def citizen_view(views: tuple[CitizenView, ...], number: str) -> CitizenView | None:
+    """The most specific one for the number; of equally specific ones one that is off."""
     covering = [view for view in views if view.kle.covers(number)]
-    return max(covering, key=lambda view: max(map(len, view.kle.prefixes)), default=None)
+    return max(covering, key=lambda view: (_depth(view.kle, number), not view.on), default=None)
+
+
+def _depth(kle: Patterns, number: str) -> int:
+    return max([len(prefix) for prefix in kle.prefixes if number.startswith(prefix)])
 
 
 def day_of(micros: int) -> date:

@@ -38,7 +38,8 @@ Source = tuple[str, str]
 class Known:
     """What was read, each by its key. agreements: state, and until when it is dispensed from delivering.
 
-    entries: all, incomplete ones, when the last one came. reconciled: when, and how many differed.
+    entries: all, incomplete ones, when the last one came. reconciled: when, and how many differed; by area, or by the
+    main group in which it lies.
     """
 
     agreements: Mapping[Source, tuple[AgreementState, date | None]]
@@ -73,7 +74,8 @@ def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
     authority, system, area = key
     state, until = known.agreements.get((authority, system), (None, None))
     entries, incomplete, last = known.entries.get(key, (0, 0, None))
-    reconciled_at, difference = known.reconciled.get(key, (None, None))
+    main = authority, system, f"{area[:2]}.*"
+    reconciled_at, difference = known.reconciled.get(key) or known.reconciled.get(main) or (None, None)
     return {
         "authority": authority,
         "system": system,

@@ -89,13 +89,13 @@ def delimitation(body: Mapping[str, Any]) -> Delimitation:
 
 def citizen_view(body: Mapping[str, Any]) -> CitizenView:
     """From the shape of the contract."""
-    systems = body.get("systems")
     return CitizenView(
+        body["authority"],
         Patterns.of([body["kle"]]),
         body["on"],
         date.fromisoformat(body["from_date"]),
         body["active_exempt"],
-        None if systems is None else frozenset(systems),
-        body["title"] == "TITLE",
+        frozenset(body["systems"]),
+        body["title"],
         body["documents"],
     )

@@ -74,10 +74,11 @@ class Putter:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where the versions of a kind of thing are, and what tells them apart."""
+    """Where the versions of a kind of thing are, what tells them apart, and what is noted of who put them."""
 
     table: str
     key: tuple[str, ...]
+    by: tuple[str, ...] = ("put_by",)
 
     def newest(self) -> sql.Composed:
         """Look up the newest version of one, or of each when no key is given."""
@@ -88,31 +89,36 @@ class Kept:
 
     def every(self) -> sql.Composed:
         """The newest version of each."""
-        columns = sql.SQL(", ").join(map(sql.Identifier, self.key))
-        return sql.SQL(
-            "SELECT DISTINCT ON ({0}) version, body, put_by, put_at, put_as FROM {1} ORDER BY {0}, version DESC"
-        ).format(columns, sql.Identifier(self.table))
+        key, told = (sql.SQL(", ").join(map(sql.Identifier, names)) for names in (self.key, self._told))
+        return sql.SQL("SELECT DISTINCT ON ({0}) {1} FROM {2} ORDER BY {0}, version DESC").format(
+            key, told, sql.Identifier(self.table)
+        )
 
     def versions(self) -> sql.Composed:
         """Every version of those whose first two key columns are these, the newest first."""
         first, second = map(sql.Identifier, self.key[:2])
-        return sql.SQL(
-            "SELECT version, body, put_by, put_at, put_as FROM {} WHERE {} = %s AND {} = %s"
-            " ORDER BY put_at DESC, version DESC"
-        ).format(sql.Identifier(self.table), first, second)
+        told = sql.SQL(", ").join(map(sql.Identifier, self._told))
+        return sql.SQL("SELECT {} FROM {} WHERE {} = %s AND {} = %s ORDER BY put_at DESC, version DESC").format(
+            told, sql.Identifier(self.table), first, second
+        )
 
     def insert(self) -> sql.Composed:
         """Add a version."""
-        columns = (*self.key, "version", "body", "put_by", "put_as")
+        columns = (*self.key, "version", "body", *self.by)
         return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
             sql.Identifier(self.table),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
         )
 
+    @property
+    def _told(self) -> tuple[str, ...]:
+        return "version", "body", "put_at", *self.by
 
-SENDERS: Final = Kept("sender_agreement", ("authority", "system"))
-READERS: Final = Kept("reader_agreement", ("authority", "overview", "client"))
+
+BY_AS: Final = ("put_by", "put_as")
+SENDERS: Final = Kept("sender_agreement", ("authority", "system"), BY_AS)
+READERS: Final = Kept("reader_agreement", ("authority", "overview", "client"), BY_AS)
 DELIMITATIONS: Final = Kept("delimitation", ("authority",))
 CITIZEN_VIEWS: Final = Kept("citizen_view", ("authority",))
 
@@ -267,7 +273,7 @@ class _Change:
         return row
 
     async def keep(
-        self, kept: Kept, key: tuple[str, ...], body: Any, before: tuple[int, Any] | None, by: tuple[str, Who]
+        self, kept: Kept, key: tuple[str, ...], body: Any, before: tuple[int, Any] | None, by: tuple[str, ...]
     ) -> int | None:
         if before is not None and _same(before[1], body):
             return None
@@ -437,7 +443,7 @@ async def _put_list(
     before = await change.newest(kept, (authority,))
     if not listed and before is None:
         return [], None
-    version = await change.keep(kept, (authority,), listed, before, (putter.name, putter.who))
+    version = await change.keep(kept, (authority,), listed, before, (putter.name,))
     return ([] if before is None else before[1]), version
 
 
@@ -478,7 +484,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _told(row: tuple[Any, ...]) -> dict[str, Any]:
-    version, body, put_by, put_at, put_as = row
+    version, body, put_at, put_by, put_as = row
     told: dict[str, Any] = body | {"version": version, "put_by": put_by, "put_as": put_as, "put_at": put_at.isoformat()}
     if "system" in body and body["state"] == AgreementState.ENDED:
         told["deleted_on"] = (put_at.astimezone(UTC).date() + KEPT_AFTER_END).isoformat()

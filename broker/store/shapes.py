@@ -121,14 +121,14 @@ class Delimitation(_Shape):
 
 
 class CitizenView(_Shape):
-    """What of a KLE area an authority lets its citizens see. systems: the sources shown; None is every one."""
+    """What of a KLE area an authority lets its citizens see. systems: the sources shown; empty: every one."""
 
     authority: Cvr
     kle: Annotated[str, AfterValidator(_pattern)]
     on: bool
     from_date: date
     active_exempt: bool = False
-    systems: list[Annotated[str, AfterValidator(_system)]] | None = None
+    systems: list[Annotated[str, AfterValidator(_system)]] = []
     title: Literal["TITLE", "KLE"] = "KLE"
     documents: bool = False
 

@@ -4,16 +4,20 @@ import base64
 import hashlib
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from broker.domain.coverage import prefixes
+from broker.security import Issuer
+from broker.settings import Settings
 from broker.store import coverage, reference
 from broker.store.database import connect, query
 from broker.store.edition import read_csv
+from ops.demo import landscape
 from tests.integration.test_reference import (
     AARHUS,
     CSV,
@@ -310,3 +314,17 @@ def test_the_command_line_shows_coverage_history_authorities_and_switches(instan
     view = {"authority": AARHUS, "kle": "27.36.*", "on": True, "from_date": "2022-01-01", "systems": ["sbsys"]}
     assert "version 1" in sagsbro(instance, "citizen-view", "put", "-", given=json.dumps(view))[1]
     assert "27.36.*  from 2022-01-01  KLE  sbsys" in sagsbro(instance, "citizen-view", "list")[1]
+
+
+def test_the_demos_landscape_is_put_over_http_and_shows(store: Store) -> None:
+    issuer = Issuer(Settings(database=SecretStr(store.dsn), kafka="127.0.0.1:9"))
+    on = datetime.now(UTC).date()
+    with api(store, role="vendor") as client:
+        client.runner.run(landscape.onboard(client.http, issuer, on))
+    own = [one["cvr"] for one in landscape.authorities()]
+    with api(store, role="operator", authorities=own) as client:
+        rows = client.get("/v1/coverage").json()
+    dispensed = {row["authority"] for row in rows if row["dispensation_until"]}
+    assert (len({row["authority"] for row in rows}), len({row["system"] for row in rows})) == (92, 12)
+    assert dispensed == {row["authority"] for row in rows if row["state"] == "DISPENSATION"} != set()
+    assert all(row["ask_again"] for row in rows if row["state"] == "FULL")

@@ -2,7 +2,6 @@
 
 ALTER TABLE sender_agreement ADD COLUMN put_as text;
 ALTER TABLE reader_agreement ADD COLUMN put_as text;
-ALTER TABLE delimitation ADD COLUMN put_as text;
 COMMENT ON COLUMN sender_agreement.put_as IS 'municipality, operator or system; NULL: before it was noted';
 
 CREATE TABLE citizen_view (
@@ -11,7 +10,6 @@ CREATE TABLE citizen_view (
     body      jsonb NOT NULL,
     put_by    text NOT NULL,
     put_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    put_as    text,
     PRIMARY KEY (authority, version)
 );
 COMMENT ON COLUMN citizen_view.body IS 'the whole list of the authority''s switches';
