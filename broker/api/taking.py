@@ -104,8 +104,10 @@ async def _answered(
         if wish is not None:
             await idempotency.answered(connection, wish, answer)
     for source in comes_through(judged, facts, at):
-        async with core.pool.connection() as connection:
-            await reference.connected(connection, *source)
+        # What was taken in is taken in; the next event connects as well.
+        with suppress(psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
+            async with core.pool.connection() as connection:
+                await reference.connected(connection, *source)
     _count(sender, receipt)
     return answer
 

@@ -1,8 +1,8 @@
 """Counting for coverage, and reading what was counted.
 
 The index is counted part by part of its pages, round and round, so that one step costs the same however large it is; a
-question sums what was counted. While entries are written, a round is no snapshot: one that moves to another page may be
-counted twice or not at all until the next round. Exactness is what reconciliation is for.
+question reads the sums of the last whole round. While entries are written, a round is no snapshot: one that moves to
+another page may be counted twice or not at all until the next round. Exactness is what reconciliation is for.
 """
 
 import time
@@ -19,7 +19,7 @@ from broker.store.database import query
 
 Connection = psycopg.Connection[Any]
 Async = psycopg.AsyncConnection[Any]
-PAGES: Final = 8192
+PAGES: Final = 4096
 """Pages of 8 KiB a part."""
 
 
@@ -47,6 +47,7 @@ def _count_part(connection: Connection, pages: int) -> bool:
             connection.execute("UPDATE coverage_round SET next_part = next_part + 1")
             return False
         connection.execute("DELETE FROM coverage_part WHERE part > %s", [last])
+        connection.execute(query("coverage_sum"))
         connection.execute("UPDATE coverage_round SET next_part = 0, counted_at = began_at")
     return True
 

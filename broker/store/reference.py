@@ -486,6 +486,9 @@ def _same(one: Any, other: Any) -> bool:
 def _told(row: tuple[Any, ...]) -> dict[str, Any]:
     version, body, put_at, put_by, put_as = row
     told: dict[str, Any] = body | {"version": version, "put_by": put_by, "put_as": put_as, "put_at": put_at.isoformat()}
+    if (restricted := body.get("restricted")) is not None:
+        # Who the test citizens are is personal data, and nobody's who looks at agreements.
+        told["restricted"] = {**restricted, "citizens": len(restricted["citizens"])}
     if "system" in body and body["state"] == AgreementState.ENDED:
         told["deleted_on"] = (put_at.astimezone(UTC).date() + KEPT_AFTER_END).isoformat()
     return told

@@ -220,6 +220,17 @@ def test_the_way_is_walked_one_step_at_a_time_and_each_shows_what_it_asks_for(st
     )
 
 
+def test_of_test_citizens_only_the_number_is_told(store: Store) -> None:
+    store.put({**SENDER, "state": "RESTRICTED", "restricted": {"kle": ["27.36.*"], "citizens": [CITIZEN]}})
+    told = [
+        *store.does(reference.agreements),
+        *store.does(lambda connection: reference.history(connection, AARHUS, "sbsys")),
+    ]
+    assert [one["restricted"] for one in told] == [{"kle": ["27.36.*"], "citizens": 1}] * 2
+    with database.connect(store.dsn, "test") as connection:
+        assert facts.load(connection).senders[AARHUS, "sbsys"].restricted_citizens == {CITIZEN}
+
+
 def test_an_operator_may_narrow_and_nothing_else(store: Store) -> None:
     for body in (SENDER, READER):
         with pytest.raises(NotYoursError):

@@ -81,8 +81,18 @@ CREATE TABLE coverage_part (
     last_received_at timestamptz NOT NULL,
     PRIMARY KEY (part, authority, system, kle_area)
 );
-CREATE INDEX coverage_part_authority ON coverage_part (authority);
 COMMENT ON TABLE coverage_part IS 'entries counted part by part of the table''s pages, round and round';
+
+CREATE TABLE coverage_entry (
+    authority        text COLLATE "C" NOT NULL,
+    system           text COLLATE "C" NOT NULL,
+    kle_area         text NOT NULL,
+    entries          bigint NOT NULL,
+    incomplete       bigint NOT NULL,
+    last_received_at timestamptz NOT NULL,
+    PRIMARY KEY (authority, system, kle_area)
+);
+COMMENT ON TABLE coverage_entry IS 'the sums of the last whole round';
 
 CREATE TABLE coverage_rejection (
     authority text NOT NULL,

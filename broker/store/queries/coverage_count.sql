@@ -1,11 +1,16 @@
 -- Count the entries in one part of the table's pages anew.
-WITH counted AS (
-    SELECT authority, system, coalesce((
-            SELECT area FROM unnest(%(areas)s::text[], %(prefixes)s::text[]) AS known (area, prefix)
-            WHERE kle ^@ prefix), %(other)s) AS kle_area,
+WITH by_number AS MATERIALIZED (
+    SELECT authority, system, kle,
         count(*) AS entries, count(*) FILTER (WHERE NOT complete) AS incomplete, max(received_at) AS last_received_at
     FROM entry
     WHERE ctid >= %(first)s::tid AND ctid < %(until)s::tid
+    GROUP BY authority, system, kle
+), counted AS (
+    SELECT authority, system, coalesce((
+            SELECT area FROM unnest(%(areas)s::text[], %(prefixes)s::text[]) AS known (area, prefix)
+            WHERE kle ^@ prefix), %(other)s) AS kle_area,
+        sum(entries) AS entries, sum(incomplete) AS incomplete, max(last_received_at) AS last_received_at
+    FROM by_number
     GROUP BY 1, 2, 3
 ), gone AS (
     DELETE FROM coverage_part p WHERE part = %(part)s AND NOT EXISTS (
