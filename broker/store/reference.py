@@ -326,9 +326,7 @@ class _Change:
         which = {"authority": authority, "system": system, "prefixes": prefixes, "lane": lane}
         slice_ = {**which, "after_system": "", "after_case": NIL, "limit": AT_ONCE}
         came = await (await self.connection.execute(query("touch_entries"), slice_)).fetchone()
-        if came is None:
-            return
-        if came[2] == AT_ONCE:
+        if came is not None and came[2] == AT_ONCE:
             rest = {**which, "kind": "mark", "after_system": came[0], "after_case": came[1]}
             await self.connection.execute(query("put_sweep"), rest)
         if leaves:

@@ -85,6 +85,8 @@ def _delete(connection: Connection, sweep: Sweep, known: Facts, limit: int) -> S
         return Swept(sweep.kind, len(rows), deleted, waits=True)
     if rows:
         _advance(connection, sweep, rows[-1][0], rows[-1][1], len(rows))
+    if len(rows) < limit and sweep.system is not None:
+        connection.execute(query("forget_rejected"), sweep._asdict())
     return Swept(sweep.kind, len(rows), deleted, done=len(rows) < limit)
 
 

@@ -2,18 +2,22 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, plan
 from broker.domain.case import CaseEvent, content_hash
 from broker.domain.policy import Query, Scope
 from broker.processing.publisher import Message, messages
+from broker.processing.sweeping import keep_swept
+from broker.settings import Settings
 from broker.store import batch, clock, facts, outbox, reference, sweep
 from broker.store.database import connect, query
 from broker.store.shapes import Delimitation
@@ -378,3 +382,61 @@ def test_a_dispensation_ends_by_the_clock_and_opens_nothing(store: Store) -> Non
         assert not clock.turn(connection, today + timedelta(days=4))
     newest = store.does(lambda connection: reference.history(connection, AARHUS, "sbsys"))[0]
     assert (newest["put_by"], newest["put_as"], newest["reason"]) == ("sagsbro", "system", "the dispensation is over")
+
+
+def test_rejected_bytes_that_may_not_be_kept_any_more_are_forgotten(store: Store, topic: Topic, worker: Worker) -> None:
+    worker.write([event(1)])
+
+    def kept(*numbers: str | None) -> int:
+        with connect(store.dsn, "test") as connection:
+            connection.execute("DELETE FROM rejection")
+            for number in numbers:
+                connection.execute(
+                    "INSERT INTO rejection (rejection_id, authority, system, code, pointer, detail, kle, payload)"
+                    " VALUES (gen_random_uuid(), %s, 'sbsys', 'kle_unknown', '', '', %s, 'x')",
+                    [AARHUS, number],
+                )
+        return len(numbers)
+
+    def left() -> set[str | None]:
+        swept(store.dsn, topic)
+        return {kle for (kle,) in store.rows("SELECT kle FROM rejection WHERE payload IS NOT NULL")}
+
+    kept("27.36.99", "27.48.99", None)
+    store.put({**SENDER, "kle": ["27.36.*"]})
+    assert left() == {"27.36.99", None}
+    store.put({**SENDER, "kle": ["27.36.*"], "state": "SUSPENDED"})
+    assert left() == {"27.36.99", None}
+    store.put({**SENDER, **NARROW})
+    assert left() == set()
+
+
+def test_what_is_left_over_is_done_by_one_of_many_and_by_the_next_when_that_one_ends(
+    store: Store, topic: Topic, worker: Worker
+) -> None:
+    settings = Settings(database=SecretStr(store.dsn))
+    stops = [threading.Event(), threading.Event()]
+    threads = [threading.Thread(target=keep_swept, args=(settings, stop)) for stop in stops]
+
+    def narrowed_to(kle: list[str], numbers: set[str]) -> None:
+        store.put({**SENDER, "kle": kle})
+        deadline = time.monotonic() + 60
+        while store.rows("SELECT 1 FROM sweep"):
+            topic.publish()
+            assert time.monotonic() < deadline
+        assert {kle for (kle,) in store.rows("SELECT DISTINCT kle FROM entry")} == numbers
+
+    worker.write([event(number) for number in range(40)])
+    try:
+        for thread in threads:
+            thread.start()
+        narrowed_to(["27.36.*", "27.35.*"], {"27.36.04", "27.36.08", "27.35.04"})
+        holders = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7346004"
+        assert store.rows(holders) == [(1,)]
+        for stop, thread, kle in zip(stops, threads, ("27.36.*", "27.36.04"), strict=True):
+            narrowed_to([kle], {number for number in NUMBERS if number.startswith(kle.rstrip("*"))})
+            stop.set()
+            thread.join()
+    finally:
+        for stop in stops:
+            stop.set()
