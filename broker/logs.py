@@ -18,7 +18,7 @@ Event = Literal[
     "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written",
     "stalled", "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable",
     "database_unreachable", "shard_taken", "shard_lost", "published", "request_failed", "child_started",
-    "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
+    "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",

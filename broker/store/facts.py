@@ -10,6 +10,7 @@ import psycopg
 from broker.domain.agreement import (
     AgreementState,
     Authority,
+    CitizenView,
     Delimitation,
     Facts,
     ReaderAgreement,
@@ -44,6 +45,7 @@ def from_rows(rows: Mapping[str, Any]) -> Facts:
         readers={key: tuple(listed) for key, listed in readers.items()},
         delimitations={row["authority"]: tuple(map(delimitation, row["body"])) for row in rows["delimitations"]},
         authorities={body["cvr"]: Authority(body["cvr"], body["name"]) for body in rows["authorities"]},
+        citizen_views={row["authority"]: tuple(map(citizen_view, row["body"])) for row in rows["citizen_views"]},
         kle=KleBook(tuple(Edition(date.fromisoformat(e["published"]), e["titles"]) for e in rows["editions"])),
     )
 
@@ -83,3 +85,17 @@ def reader_agreement(body: Mapping[str, Any]) -> ReaderAgreement:
 def delimitation(body: Mapping[str, Any]) -> Delimitation:
     """From the shape of the contract."""
     return Delimitation(Patterns.of(body["kle"]), date.fromisoformat(body["from_date"]), bool(body.get("active_only")))
+
+
+def citizen_view(body: Mapping[str, Any]) -> CitizenView:
+    """From the shape of the contract."""
+    return CitizenView(
+        body["authority"],
+        Patterns.of([body["kle"]]),
+        body["on"],
+        date.fromisoformat(body["from_date"]),
+        body["active_exempt"],
+        frozenset(body["systems"]),
+        body["title"],
+        body["documents"],
+    )
