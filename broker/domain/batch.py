@@ -109,7 +109,7 @@ def plan(arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
                 stamp = stamp_of(event, arrival.digest)
                 state = said_by(verdict.event, stamp, _source(arrival, event, verdict.agreement_version))
                 # Texts that were emptied must not be kept after all.
-                whole = not (state.items or state.removed[0] or verdict.warnings)
+                whole = not (state.items or state.removed[0] or verdict.emptied)
                 said = Said(index, state, only_if_held=False, original=arrival.value if whole else None)
                 made.cases[key_of(event)].append(said)
                 _note(made, event, arrival)

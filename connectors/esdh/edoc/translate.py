@@ -12,6 +12,7 @@ from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
+from broker.intake.xml import Element, local_name, parse
 from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.edoc import mapping
@@ -19,7 +20,6 @@ from connectors.esdh.edoc.payloads import CaseDocument, CaseDocuments, CaseFile,
 from connectors.flaws import pointer, rejection
 from connectors.payload import digest_of
 from connectors.sharepoint import facet, kle_number
-from connectors.xml import Element, local_name, parse
 
 # A list of one is a list, so that a pointer into it is the same.
 _LISTS: Final = frozenset({"CaseFileParticipant", "Document"})
