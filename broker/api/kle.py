@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from datetime import date
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 
@@ -15,6 +15,7 @@ from broker.api.problems import Problem, response
 from broker.domain.kle import Edition
 from broker.domain.kle_rules import ANY, Rule
 from broker.domain.policy import Role
+from broker.intake.codes import FlawedListError, read_codes, review
 from broker.intake.edition import FlawedEditionError, Kind, read
 from broker.intake.remap import Counts, preview, with_rules
 from broker.overviews.request import Text
@@ -30,7 +31,8 @@ from broker.store.shapes import Cvr
 
 router = APIRouter(prefix="/v1/kle", tags=["reference"])
 
-MEDIA = ("text/csv", "application/xml", "text/xml", "application/json")
+LOCK: Final = 7_346_010
+MEDIA: Final = ("text/csv", "application/xml", "text/xml", "application/json")
 Cored = Annotated[Core, Depends(core_of)]
 Keeper = Annotated[Token, Depends(require(Role.ONBOARDING, Role.OPERATOR))]
 Operator = Annotated[Token, Depends(require(Role.OPERATOR))]  # what all authorities share
@@ -120,6 +122,19 @@ async def clear_rules(authority: Text, system: System, core: Cored, token: Keepe
         return await kle_rules.clear(connection, (authority, system), _putter(token))
 
 
+@router.post("/checks")
+async def check(request: Request, authority: Cvr, system: System, core: Cored, token: Keeper) -> dict[str, Any]:
+    """Maps a municipality's codes, as text/csv `code[,title,count]`; the answer names those that map to nothing."""
+    try:
+        used = read_codes(await request.body())
+    except FlawedListError as flaw:
+        raise Problem(422, "invalid_request", str(flaw)) from None
+    async with _changing(core) as connection:
+        _putter(token).must_be_of(authority)
+        known = await core.facts.current(connection)
+        return await review(connection, known, used, authority, system, datetime.now(UTC).date())
+
+
 @router.get("/{number}")
 async def get_number(number: Text, core: Cored, _token: Anyone) -> dict[str, Any]:
     """What every edition says of the number."""
@@ -143,6 +158,10 @@ async def _previewed(core: Core, sets: Mapping[Key, Sequence[Rule]], token: Toke
 def _count(settings: Settings, sets: Mapping[Key, Sequence[Rule]]) -> dict[str, Any]:
     counts = Counts()
     with closing(connect(settings.dsn, "preview")) as connection:
+        # It reads much: one at a time.
+        taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+        if taken != (True,):
+            raise Problem(409, "preview_under_way", "a preview is being made; ask again when it is there")
         wanted = with_rules(facts.load(connection), sets)
         scopes = [kle_rules.scope_of(key) for key in sorted(sets)]
         for _ in preview(connection, settings, wanted, scopes, time.time_ns() // 1000, counts):

@@ -12,12 +12,9 @@ from broker.cli.agreement import listed
 from broker.cli.kle_rules import rules
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
-from broker.domain.identity import without_cpr
-from broker.domain.kle import Mapped
-from broker.intake.codes import FlawedListError, read_codes, reviewed
+from broker.intake.codes import FlawedListError, read_codes, review
 from broker.intake.edition import FlawedEditionError, read
 from broker.store import kle as store
-from broker.store import kle_rules
 from broker.store.kle_shapes import LOCAL
 
 FOUND_WRONG = 3
@@ -123,28 +120,18 @@ def check(
         raise click.ClickException(str(flaw)) from None
     on = (day or datetime.now(UTC)).date()
 
-    async def review(connection: Connection) -> list[dict[str, Any]]:
-        facts = await FactsCache().current(connection)
-        judged = list(reviewed(used, facts.kle, authority, system, on))
-        unmapped = [
-            {"code": without_cpr(one.code), "title": without_cpr(one.title), "count": one.count}
-            | {"reason": verdict.code.value, "detail": verdict.detail}
-            for one, verdict in judged
-            if not isinstance(verdict, Mapped)
-        ]
-        key = authority, system
-        await kle_rules.record_check(connection, key, len(used), len(unmapped), facts.revision)
-        return unmapped
+    async def reviewed(connection: Connection) -> dict[str, Any]:
+        return await review(connection, await FactsCache().current(connection), used, authority, system, on)
 
-    unmapped = on_database(data, review)
+    told = on_database(data, reviewed)
     if as_json:
-        print_json({"authority": authority, "system": system, "codes": len(used), "unmapped": unmapped})
+        print_json(told)
     else:
-        for one in unmapped:
+        for one in told["unmapped"]:
             cases = "" if one["count"] is None else f"  {one['count']} cases"
             click.echo(f"{one['code']}  {one['title']}{cases}  {one['reason']}: {one['detail']}")
-        click.echo(f"{len(used)} codes, {len(unmapped)} unmapped")
-    if unmapped:
+        click.echo(f"{told['codes']} codes, {len(told['unmapped'])} unmapped")
+    if told["unmapped"]:
         raise SystemExit(FOUND_WRONG)
 
 

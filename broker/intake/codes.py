@@ -1,13 +1,18 @@
-"""The mapping review: a list of the codes that a municipality uses in a system, and what each comes to. Pure."""
+"""The mapping review: a list of the codes that a municipality uses in a system, and what each comes to."""
 
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
+import psycopg
+
+from broker.domain.agreement import Facts
+from broker.domain.identity import without_cpr
 from broker.domain.kle import KleBook, Mapped, is_number
 from broker.domain.outcome import Rejected
+from broker.store import kle_rules
 
 _HEADERS: Final = frozenset({"code", "kode"})
 _TITLE, _COUNT = 1, 2
@@ -52,7 +57,21 @@ def read_codes(content: bytes) -> list[Used]:
     return used
 
 
-def reviewed(
+async def review(
+    connection: psycopg.AsyncConnection[Any], known: Facts, used: list[Used], authority: str, system: str, on: date
+) -> dict[str, Any]:
+    """What of the list maps to nothing, and why; that it was asked is kept, for the agreement that may need it."""
+    unmapped = [
+        {"code": without_cpr(one.code), "title": without_cpr(one.title), "count": one.count}
+        | {"reason": verdict.code.value, "detail": verdict.detail}
+        for one, verdict in mapped(used, known.kle, authority, system, on)
+        if isinstance(verdict, Rejected)
+    ]
+    await kle_rules.record_check(connection, (authority, system), len(used), len(unmapped), known.revision)
+    return {"authority": authority, "system": system, "codes": len(used), "unmapped": unmapped}
+
+
+def mapped(
     used: Iterable[Used], book: KleBook, authority: str, system: str, on: date
 ) -> Iterator[tuple[Used, Mapped | Rejected]]:
     """What a case of that date would come to with each: as a number where it has that form, else as a local code."""

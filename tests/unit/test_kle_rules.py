@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.domain.agreement import Delimitation, Facts
+from broker.domain.case import CaseEvent
+from broker.domain.classify import Classified, judge
 from broker.domain.kle import Edition, KleBook, Local, Mapped, Patterns
 from broker.domain.kle_rules import ANY, Rule, Rules, ties
-from broker.domain.outcome import Code, Rejected
+from broker.domain.outcome import Code, Delimited, Rejected, WarningCode
+from tests.unit.worlds import sender_agreement
 
 AUTHORITIES, SYSTEMS = ("55133018", "29189420"), ("nexus", "sbsys")
 NUMBERS = ("27.36.04", "27.36.08", "27.35.04", "32.45.04")
@@ -242,3 +247,64 @@ def test_a_rule_s_number_that_is_gone_is_followed_or_refused_at_what_was_sent() 
     refused = book.map(*AUTHORITIES[:1], "nexus", {"local_code": "b"}, SECOND)
     assert isinstance(refused, Rejected)
     assert (refused.code, refused.pointer) == (Code.KLE_UNKNOWN, "/classification/local_code")
+
+
+NOW = 1_800_000_000_000_000
+DAY = 86_400_000_000
+
+
+@given(RULES, st.sampled_from((*NUMBERS, "16.08.06")), DAYS, st.lists(st.sampled_from(PATTERNS), max_size=2))
+def test_every_number_of_every_edition_maps_is_delimited_or_is_rejected_with_a_code(
+    rules: list[Rule], number: str, on: date, delimited: list[str]
+) -> None:
+    agreement = sender_agreement(AUTHORITIES[0], system="sbsys", kle=Patterns.of(["N*"]))
+    choices = (Delimitation(Patterns.of(delimited), FIRST, active_only=False),) if delimited else ()
+    known = Facts(
+        1,
+        {(AUTHORITIES[0], "sbsys"): agreement},
+        delimitations={AUTHORITIES[0]: choices},
+        kle=KleBook(BOOK, FACETS, Rules(tuple(rules))),
+    )
+    created = (on.toordinal() - date(1970, 1, 1).toordinal()) * DAY
+    event = {
+        "event_id": "e",
+        "system": "sbsys",
+        "authority": AUTHORITIES[0],
+        "case_id": "00000000-0000-0000-0000-000000000001",
+        "registered_at": created,
+        "change": "REGISTERED",
+        "properties": {"user_key": "S-1", "title": "ansøgning", "created_at": created},
+        "classification": {"kle": number},
+    }
+    verdict = judge(cast("CaseEvent", event), known, NOW)
+    match verdict:
+        case Classified(event=judged, warnings=warnings):
+            came = judged.get("classification")
+            assert came is not None
+            assert not delimited or (Patterns.of(delimited).covers(came["kle"]) and on >= FIRST)
+            announced = came["kle"] == "32.45.04" and on >= SECOND
+            assert [warned.code for warned in warnings] == [WarningCode.KLE_ANNOUNCED_RETIRED] * announced
+        case Delimited():
+            assert delimited
+        case Rejected(code):
+            assert code in {Code.KLE_UNKNOWN, Code.KLE_RETIRED, Code.FACET_UNKNOWN}
+
+
+def test_an_announcement_is_a_warning_and_no_reason_to_keep_the_event_otherwise() -> None:
+    known = Facts(
+        1,
+        {(AUTHORITIES[0], "sbsys"): sender_agreement(AUTHORITIES[0], system="sbsys", refuse_title_cpr=True)},
+        kle=KleBook((Edition(FIRST, {"27.35.04": "Emne [udgår 2026]"}),)),
+    )
+    event = {
+        "event_id": "e",
+        "system": "sbsys",
+        "authority": AUTHORITIES[0],
+        "registered_at": NOW,
+        "change": "REGISTERED",
+    }
+    event |= {"case_id": "00000000-0000-0000-0000-000000000001", "classification": {"kle": "27.35.04"}}
+    verdict = judge(cast("CaseEvent", event), known, NOW)
+    assert isinstance(verdict, Classified)
+    assert [warned.detail for warned in verdict.warnings] == ["27.35.04 is to be gone: 2026"]
+    assert not verdict.emptied
