@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from broker.api.core import FactsCache
 from broker.cli.agreement import listed
-from broker.cli.kle_rules import rules
+from broker.cli.kle_rules import rules, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
 from broker.intake.codes import FlawedListError, read_codes, review
@@ -145,7 +145,7 @@ def local() -> None:
 @DATA
 @AS_JSON
 def put_local(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
-    """Replace the list of every authority that FILE names (JSON or TOML; `-` is standard input)."""
+    """Replace the list of every authority that FILE names (JSON or TOML), and derive the index by it."""
     try:
         numbers = LOCAL.validate_python(listed(file.read()))
         put = on_database(data, lambda connection: store.put_local(connection, numbers, OWNER))
@@ -155,9 +155,10 @@ def put_local(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
         raise click.ClickException(str(why)) from None
     if as_json:
         print_json(put)
-        return
-    for one in put:
-        click.echo(f"{one['authority']}  {one['count']} numbers  version {one['version']}")
+    else:
+        for one in put:
+            click.echo(f"{one['authority']}  {one['count']} numbers  version {one['version']}")
+    work_off(data, None, as_json=as_json)
 
 
 @local.command("list")
@@ -181,6 +182,7 @@ def clear_local(authority: str, data: Path | None, *, as_json: bool) -> None:
     """AUTHORITY has no numbers of its own any more."""
     put = on_database(data, lambda connection: store.clear_local(connection, authority, OWNER))
     print_json(put) if as_json else click.echo(f"{authority}  version {put['version']}")
+    work_off(data, None, as_json=as_json)
 
 
 def _live(one: dict[str, Any]) -> str:

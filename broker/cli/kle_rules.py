@@ -57,7 +57,7 @@ def put(file: BinaryIO, rate: int | None, data: Path | None, *, preview: bool, a
         return
     made = on_database(data, lambda connection: store.put(connection, wanted, OWNER))
     _tell(made, as_json=as_json)
-    _apply(data, rate, as_json=as_json)
+    work_off(data, rate, as_json=as_json)
 
 
 @rules.command()
@@ -74,7 +74,7 @@ def clear(authority: str, system: str, rate: int | None, data: Path | None, *, p
         return
     made = on_database(data, lambda connection: store.clear(connection, (authority, system), OWNER))
     _tell([made], as_json=as_json)
-    _apply(data, rate, as_json=as_json)
+    work_off(data, rate, as_json=as_json)
 
 
 @rules.command("apply")
@@ -82,8 +82,8 @@ def clear(authority: str, system: str, rate: int | None, data: Path | None, *, p
 @DATA
 @AS_JSON
 def apply_(rate: int | None, data: Path | None, *, as_json: bool) -> None:
-    """Do what is owed by rules that were put over HTTP, or by a run that was broken off."""
-    _apply(data, rate, as_json=as_json)
+    """Do what is owed by rules and own numbers that were put over HTTP, or by a run that was broken off."""
+    work_off(data, rate, as_json=as_json)
 
 
 @rules.command("list")
@@ -146,7 +146,8 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
     )
 
 
-def _apply(data: Path | None, rate: int | None, *, as_json: bool) -> None:
+def work_off(data: Path | None, rate: int | None, *, as_json: bool) -> None:
+    """Do what is owed, and tell how far it has come."""
     lines = as_json or not sys.stderr.isatty()
     try:
         with telling(lines=lines) as tell:

@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from broker.domain.kle import Edition, difference
+from broker.domain.kle_rules import ANY
 from broker.domain.policy import Role
 from broker.store import kle_book
 from broker.store.change import changing
@@ -79,13 +80,13 @@ async def put_local(connection: Connection, numbers: Iterable[LocalNumber], putt
             if own.number[:6] not in groups:
                 raise NotInAGroupError(f"/{place}/number: {own.number} stands in no group of KL's")
             lists[own.authority].append(own.body())
-        return [await keep(connection, LOCAL, (of,), listed, putter, said) for of, listed in sorted(lists.items())]
+        return [await _keep_local(connection, of, listed, putter, said) for of, listed in sorted(lists.items())]
 
 
 async def clear_local(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
     """The authority has no numbers of its own any more. Raises NotYoursError."""
     async with changing(connection) as said:
-        return await keep(connection, LOCAL, (authority,), [], putter, said)
+        return await _keep_local(connection, authority, [], putter, said)
 
 
 async def local_numbers(connection: Connection) -> list[dict[str, Any]]:
@@ -173,9 +174,22 @@ async def keep(
     return {**dict(zip(kept.key, key, strict=True)), "version": version, "count": len(body), "changed": changed}
 
 
+async def _keep_local(
+    connection: Connection, authority: str, listed: list[dict[str, Any]], putter: Putter, said: list[str]
+) -> dict[str, Any]:
+    """What stands on these numbers is called otherwise, or comes to another one: that is owed as a rule's is."""
+    stood = await (await connection.execute(LOCAL.newest(), [authority])).fetchone()
+    kept = await keep(connection, LOCAL, (authority,), listed, putter, said)
+    if kept["changed"]:
+        numbers = sorted({own["number"] for own in [*listed, *(stood[1] if stood else ())]})
+        await connection.execute(query("touch_numbers"), {"numbers": numbers})
+        await connection.execute(query("owe_rules"), {"authority": authority, "system": ANY})
+    return kept
+
+
 def must_keep(putter: Putter, authority: str) -> None:
     """Raises NotYoursError: what is for `*` is an operator's, an authority's own is its onboarding's."""
-    if authority == "*":
+    if authority == ANY:
         putter.must_serve_all()
         return
     putter.must_be_of(authority)

@@ -235,6 +235,26 @@ def test_a_set_is_replaced_its_versions_are_kept_and_it_can_be_cleared(instance:
     assert instance.run("rules", "show", OTHER, "*")[0] == 1
 
 
+def test_a_number_of_an_authority_s_own_maps_its_entries_and_mends_its_rejections(instance: Instance) -> None:
+    own = {"authority": OURS, "number": "27.36.99", "title": "Eget", "from": "2000-01-01"}
+    mended = instance.reject(kept(kle="27.36.99"), "kle_unknown")
+    others = instance.reject(kept(OTHER, kle="27.36.99"), "kle_unknown")
+    code, told, _ = instance.run("local", "put", "-", given=own)
+    assert (code, told[-1]["event"], told[-1]["changed"], told[-1]["replayed"]) == (0, "applied", 0, 1)
+    rule = {**RULE, "match": {"kle": "N*"}, "to": {"kle": "27.36.99"}}
+    assert instance.run("rules", "put", "-", given=rule)[0] == 0
+    with connect(instance.dsn, "test") as connection:
+        batch.prepare(connection)
+        assert open_rejections(connection) == {others} != {mended}
+        ours = {key for key in states(connection) if key.authority == OURS}
+        assert number(connection, "SELECT count(*) FROM entry WHERE kle = '27.36.99'") == len(ours)
+        connection.execute("TRUNCATE dirty")
+        code, told, _ = instance.run("local", "clear", OURS)
+        assert (code, told[-1]["changed"], told[-1]["unmapped"]) == (0, len(ours), len(ours))
+        assert {EntryKey(*key) for key in marked(connection)} == ours
+        assert states(connection).keys() - ours == expected(connection, [filled_events()]).keys()
+
+
 def owed(instance: Instance) -> list[bool]:
     listed: Any = instance.run("rules", "list")[1][0]
     return [one["owed"] for one in listed]
