@@ -171,6 +171,7 @@ class KleBook:
     _dates: tuple[date, ...] = field(init=False, repr=False)
     _turns: tuple[date, ...] = field(init=False, repr=False)
     _own: dict[tuple[str, str], list[Local]] = field(init=False, repr=False, compare=False)
+    _named: frozenset[str] = field(init=False, repr=False, compare=False)
     _mapped: dict[_Case, Mapped] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +183,8 @@ class KleBook:
         _in_order(self.facets)
         object.__setattr__(self, "_turns", tuple(sorted(set(self._days()))))
         object.__setattr__(self, "_own", own)
+        named = [name for rule in self.rules.listed for name in (rule.authority, rule.system)]
+        object.__setattr__(self, "_named", frozenset([*named, *(authority for authority, _ in own)]))
         object.__setattr__(self, "_mapped", {})
 
     def in_force(self, on: date) -> Edition | None:
@@ -208,8 +211,10 @@ class KleBook:
 
     def map(self, authority: str, system: str, classification: Mapping[str, str | None], on: date) -> Mapped | Rejected:
         """Judge a case's classification against the rules and the edition in force on its date."""
-        # Of all days between two turns one says it all. Only what maps is remembered: there is no end to what does not.
-        whose, of = (authority, system) if self._own or self.rules.listed else ("", "")
+        # Of all days between two turns one says it all, and so does one of all senders that nothing names. Only what
+        # maps is remembered: there is no end to what does not.
+        whose = authority if authority in self._named else ""
+        of = system if system in self._named else ""
         number, facet, local = classification.get("kle"), classification.get("facet"), classification.get("local_code")
         case = (whose, of, number, facet, local, bisect_right(self._turns, on))
         mapped = self._mapped.get(case)
