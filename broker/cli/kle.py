@@ -12,6 +12,7 @@ from broker.cli.agreement import listed
 from broker.cli.kle_rules import rules, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
+from broker.domain.identity import is_cvr, is_system
 from broker.intake.codes import FlawedListError, read_codes, review
 from broker.intake.edition import FlawedEditionError, read
 from broker.store import kle as store
@@ -114,6 +115,8 @@ def check(
 
     The result is kept: it is the mapping check that an agreement may ask for.
     """
+    if not (is_cvr(authority) and is_system(system)):
+        raise click.UsageError("--authority is a CVR number of 8 digits, --system a known sending system")
     try:
         used = read_codes(file.read())
     except FlawedListError as flaw:

@@ -318,5 +318,6 @@ def test_the_mapping_review_prints_what_is_unmapped_and_is_kept(instance: Instan
     kept_check = checked()
     assert kept_check is not None
     assert (kept_check.codes, kept_check.unmapped) == (2, 0)
+    assert instance.run("check", "-", "--authority", OURS, "--system", "ukendt", given=listed)[0] == 2
     for flawed in ("", "code\n", "a,b,mange\n", ",titel\n"):
         assert instance.run(*review, given=flawed)[0] == 1
