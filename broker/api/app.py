@@ -13,6 +13,7 @@ from broker.api import (
     coverage,
     events,
     health,
+    kle,
     overviews,
     problems,
     receipts,
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)
-    for room in (auth, events, receipts, health, overviews, changes, reference, coverage, sf1470):
+    for room in (auth, events, receipts, health, overviews, changes, reference, kle, coverage, sf1470):
         app.include_router(room.router)
     return app
 

@@ -1,11 +1,10 @@
-"""Agreements, delimitations, citizen views, authorities and KLE over HTTP: what the commands do."""
+"""Agreements, delimitations, citizen views and authorities over HTTP: what the commands do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator
 
 from broker.api.auth import require
@@ -15,7 +14,6 @@ from broker.domain.policy import Role
 from broker.overviews.request import Text
 from broker.security import Token
 from broker.store import reference
-from broker.store.edition import FlawedEditionError, read_csv
 from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
 from broker.store.shapes import Agreement, Authority, CitizenView, Cvr, Delimitation
 
@@ -28,7 +26,6 @@ def _listed(value: Any) -> Any:
 
 Cored = Annotated[Core, Depends(core_of)]
 Keeper = Annotated[Token, Depends(require(Role.ONBOARDING, Role.OPERATOR))]
-Operator = Annotated[Token, Depends(require(Role.OPERATOR))]  # what all authorities share
 Anyone = Annotated[Token, Depends(require(*Role))]
 Agreements = Annotated[list[Agreement], BeforeValidator(_listed)]
 Delimitations = Annotated[list[Delimitation], BeforeValidator(_listed)]
@@ -132,29 +129,6 @@ async def get_authority(identifier: Text, core: Cored, _token: Anyone) -> dict[s
     if found is None:
         raise Problem(404, "not_found", "no authority has this code")
     return found
-
-
-@router.put("/kle/editions/{published}")
-async def put_edition(published: date, request: Request, core: Cored, token: Operator) -> dict[str, Any]:
-    """A KLE edition as text/csv with the header emnenr,titel[,…]; it is every authority's, so an operator puts it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
-        raise Problem(415, "unsupported_media_type", "a KLE edition comes as text/csv")
-    try:
-        titles = read_csv(await request.body())
-    except FlawedEditionError as flaw:
-        raise Problem(422, "invalid_request", str(flaw)) from None
-    async with _changing(core) as connection:
-        return await reference.put_edition(connection, published, titles, _putter(token))
-
-
-@router.get("/kle/{number}")
-async def get_number(number: Text, core: Cored, _token: Anyone) -> dict[str, Any]:
-    """What every edition calls the number."""
-    async with core.pool.connection() as connection:
-        known = await reference.kle_number(connection, number)
-    if known is None:
-        raise Problem(404, "not_found", "no edition knows the number")
-    return known
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 
 GROUP = "sagsbro.connectors"
+STANDARD = "sf1470"
+"""The connector that has a service of its own."""
 KIT = "sagsbro.kit"
 """What the command line offers of the connectors' own tools: the broker knows them by name only."""
 

@@ -32,7 +32,7 @@ def show(
     confidential_titles = POLICY[query.overview].confidential_titles
     properties = _content(state, "properties")
     classification = _content(state, "classification")
-    kle_title = facts.kle.title(entry.kle) if entry.kle else None
+    kle_title = facts.kle.title(entry.kle, entry.key.authority) if entry.kle else None
     actors = visible_items(state, "actors")
     responsible, handler = _actor(actors, "RESPONSIBLE"), _actor(actors, *_HANDLERS)
     authority = facts.authorities.get(found.authority)

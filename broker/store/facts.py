@@ -17,7 +17,8 @@ from broker.domain.agreement import (
     SenderAgreement,
 )
 from broker.domain.case import SENSITIVITY
-from broker.domain.kle import Edition, KleBook, Patterns
+from broker.domain.kle import Patterns
+from broker.store import kle_book
 from broker.store.database import query
 
 Row = tuple[Any, ...]
@@ -46,7 +47,7 @@ def from_rows(rows: Mapping[str, Any]) -> Facts:
         delimitations={row["authority"]: tuple(map(delimitation, row["body"])) for row in rows["delimitations"]},
         authorities={body["cvr"]: Authority(body["cvr"], body["name"]) for body in rows["authorities"]},
         citizen_views={row["authority"]: tuple(map(citizen_view, row["body"])) for row in rows["citizen_views"]},
-        kle=KleBook(tuple(Edition(date.fromisoformat(e["published"]), e["titles"]) for e in rows["editions"])),
+        kle=kle_book.from_rows(rows),
     )
 
 

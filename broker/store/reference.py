@@ -1,4 +1,4 @@
-"""Changing and reading reference data: agreements, delimitations, authorities, KLE editions.
+"""Changing and reading reference data: agreements, delimitations, authorities. KLE is in `kle.py` beside it.
 
 Every change is one transaction: take the revision for update, write, bump it, mark the first entries it touches and
 leave the others to a sweep, commit. Whoever reads obeys at once, whatever has been marked. Versions are kept; what says
@@ -16,12 +16,12 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from broker import logs
 from broker.domain import register, transition
 from broker.domain.agreement import ACCEPTING, AgreementState
 from broker.domain.kle import Patterns
 from broker.domain.policy import Role
 from broker.domain.transition import Past, Refused, Step, Who, Why
+from broker.store.change import changing
 from broker.store.database import query
 from broker.store.shapes import Authority, CitizenView, Delimitation, Reader, Sender
 
@@ -187,16 +187,6 @@ async def put_authorities(
         return put
 
 
-async def put_edition(
-    connection: Connection, published: date, titles: Mapping[str, str], putter: Putter
-) -> dict[str, Any]:
-    """Add an edition, or replace the one of that date. Raises NotYoursError."""
-    putter.must_serve_all()
-    async with _change(connection) as change:
-        touched = await change.keep_edition(published, titles)
-    return {"edition": published.isoformat(), "numbers": len(titles), "changed": len(touched)}
-
-
 async def agreements(connection: Connection) -> list[dict[str, Any]]:
     """The newest version of every agreement, senders first."""
     rows = [await (await connection.execute(kept.every())).fetchall() for kept in (SENDERS, READERS)]
@@ -249,18 +239,6 @@ async def answered_again(
     return (await connection.execute(query("close_ask_again"), asked)).rowcount
 
 
-async def kle_number(connection: Connection, number: str) -> dict[str, Any] | None:
-    """What every edition calls the number; None when none knows it."""
-    look_up = "SELECT published, title FROM kle_subject WHERE number = %s ORDER BY published"
-    rows = await (await connection.execute(look_up, [number])).fetchall()
-    if not rows:
-        return None
-    newest = await (await connection.execute("SELECT max(published) FROM kle_edition")).fetchone()
-    editions = [{"edition": published.isoformat(), "title": title} for published, title in rows]
-    in_force = newest is not None and rows[-1][0] == newest[0]
-    return {"number": number, "title": rows[-1][1], "in_newest_edition": in_force, "editions": editions}
-
-
 @dataclass(slots=True)
 class _Change:
     """One change under way. `said`: what it did; empty when everything stood so already."""
@@ -292,26 +270,6 @@ class _Change:
         if changed:
             self.said.append(f"authority {authority.cvr}")
         return changed
-
-    async def keep_edition(self, published: date, titles: Mapping[str, str]) -> set[str]:
-        """Returns the numbers that are called otherwise than before, or known or unknown now."""
-        rows = await (await self.connection.execute(query("edition_before"), {"published": published})).fetchall()
-        before = {number: title for _, number, title in rows}
-        is_there = any(of == published for of, _, _ in rows)
-        touched = {number for number, _ in before.items() ^ titles.items()}
-        if not touched and is_there:
-            return touched
-        await self.connection.execute("DELETE FROM kle_edition WHERE published = %s", [published])
-        await self.connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [published])
-        async with (
-            self.connection.cursor() as cursor,
-            cursor.copy("COPY kle_subject (published, number, title) FROM STDIN") as copy,
-        ):
-            for number, title in sorted(titles.items()):
-                await copy.write_row((published, number, title))
-        await self.connection.execute(query("touch_numbers"), {"numbers": sorted(touched)})
-        self.said.append(f"kle_edition {published}")
-        return touched
 
     async def touch(
         self,
@@ -366,14 +324,8 @@ class _Change:
 
 @asynccontextmanager
 async def _change(connection: Connection) -> AsyncIterator[_Change]:
-    async with connection.transaction():
-        await connection.execute(query("change_revision"))
-        change = _Change(connection, [])
-        yield change
-        if change.said:
-            await connection.execute("UPDATE reference_revision SET revision = revision + 1")
-    for what in change.said:
-        logs.tell("reference_changed", what=what)
+    async with changing(connection) as said:
+        yield _Change(connection, said)
 
 
 async def _put_agreement(change: _Change, agreement: Sender | Reader, putter: Putter) -> dict[str, Any]:

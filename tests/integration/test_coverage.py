@@ -12,11 +12,12 @@ import pytest
 from pydantic import SecretStr
 
 from broker.domain.coverage import prefixes
+from broker.domain.kle import Edition
+from broker.intake.edition import read
 from broker.security import Issuer
 from broker.settings import Settings
-from broker.store import coverage, reference
+from broker.store import coverage, kle
 from broker.store.database import connect, query
-from broker.store.edition import read_csv
 from ops.demo import landscape
 from tests.integration.referring import AARHUS, CSV, OPERATOR, READER, SENDER, UDK, Store
 from tests.integration.test_reference_command import instance, sagsbro
@@ -103,8 +104,8 @@ def rejected(store: Store, authority: str, kle: str | None, state: str = "open")
 def test_over_http_a_token_is_told_of_its_own_authorities_alone(store: Store) -> None:
     fill(store)
     store.put({**SENDER, "dispensation_until": "2999-01-01"}, READER)
-    for kle, state in (("32.45.04", "open"), ("32.45.04", "discarded"), (None, "open")):
-        rejected(store, AARHUS, kle, state)
+    for number, state in (("32.45.04", "open"), ("32.45.04", "discarded"), (None, "open")):
+        rejected(store, AARHUS, number, state)
     rejected(store, UDK, "32.45.04")
     counted(store)
     for role in ("onboarding", "operator"):
@@ -230,8 +231,8 @@ def test_an_authority_that_has_ceased_can_only_be_narrowed_and_its_successor_may
 
 
 def mapped(store: Store) -> None:
-    titles = read_csv(CSV.encode())
-    store.does(lambda connection: reference.put_edition(connection, date(2020, 1, 1), titles, OPERATOR))
+    edition = Edition(date(2020, 1, 1), read(CSV.encode()).titles)
+    store.does(lambda connection: kle.put_edition(connection, edition, OPERATOR))
     store.put({**SENDER, "state": "MAPPED"})
 
 

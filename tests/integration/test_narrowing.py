@@ -14,11 +14,12 @@ from pydantic import SecretStr
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, plan
 from broker.domain.case import CaseEvent, content_hash
+from broker.domain.kle import Edition
 from broker.domain.policy import Query, Scope
 from broker.processing.publisher import Message, messages
 from broker.processing.sweeping import keep_swept
 from broker.settings import Settings
-from broker.store import batch, clock, facts, outbox, reference, sweep
+from broker.store import batch, clock, facts, kle, outbox, reference, sweep
 from broker.store.database import connect, query
 from broker.store.shapes import Delimitation
 from broker.stream.framing import HEADER, encode
@@ -112,8 +113,8 @@ def index(database: str) -> Iterator[Index]:
 @pytest.fixture
 def store(index: Index) -> Store:
     made = Store(index.dsn)
-    titles = dict.fromkeys(NUMBERS, "Emne")
-    made.does(lambda connection: reference.put_edition(connection, date(2020, 1, 1), titles, OWNER))
+    edition = Edition(date(2020, 1, 1), dict.fromkeys(NUMBERS, "Emne"))
+    made.does(lambda connection: kle.put_edition(connection, edition, OWNER))
     made.put(SENDER, READER)
     return made
 

@@ -63,7 +63,7 @@ def test_less_of_anything_narrows(store: Store, narrower: dict[str, Any]) -> Non
 def checked(store: Store, unmapped: int = 0, *, passed: bool = True) -> None:
     with database.connect(store.dsn, "test") as connection:
         connection.execute(
-            "INSERT INTO mapping_check (authority, system, codes, unmapped, by) VALUES (%s, 'sbsys', 9, %s, 'Ea')",
+            "INSERT INTO kle_check (authority, system, codes, unmapped, revision) VALUES (%s, 'sbsys', 9, %s, 1)",
             [AARHUS, unmapped],
         )
         connection.execute(

@@ -14,17 +14,6 @@ CREATE TABLE citizen_view (
 );
 COMMENT ON COLUMN citizen_view.body IS 'the whole list of the authority''s switches';
 
-CREATE TABLE IF NOT EXISTS mapping_check (
-    authority text NOT NULL,
-    system    text NOT NULL,
-    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    codes     integer NOT NULL,
-    unmapped  integer NOT NULL,
-    by        text NOT NULL
-);
-CREATE INDEX mapping_check_newest ON mapping_check (authority, system, at DESC);
-COMMENT ON TABLE mapping_check IS 'MAPPED needs the newest one to have no unmapped codes';
-
 CREATE TABLE IF NOT EXISTS compliance_run (
     authority text NOT NULL,
     system    text NOT NULL,

@@ -1,5 +1,5 @@
 -- All reference data as one JSON value: the newest version of each agreement, what of a delimitation is in effect on the
--- day the clock has come to, every KLE edition.
+-- day the clock has come to, all of KLE.
 SELECT json_build_object(
     'revision', (SELECT revision FROM reference_revision),
     'senders', coalesce((
@@ -22,8 +22,14 @@ SELECT json_build_object(
         FROM (SELECT DISTINCT ON (authority) authority, body
               FROM citizen_view ORDER BY authority, version DESC) newest), '[]'),
     'authorities', coalesce((SELECT json_agg(body) FROM authority), '[]'),
-    'editions', coalesce((
-        SELECT json_agg(json_build_object('published', published, 'titles', titles) ORDER BY published)
-        FROM (SELECT published, json_object_agg(number, title) AS titles
-              FROM kle_subject GROUP BY published) edition), '[]')
+    'editions', coalesce((SELECT json_agg(body ORDER BY published) FROM kle_editions), '[]'),
+    'facets', coalesce((SELECT json_agg(body ORDER BY published) FROM kle_facet_lists), '[]'),
+    'kle_rules', coalesce((
+        SELECT json_agg(body)
+        FROM (SELECT DISTINCT ON (authority, system) body
+              FROM kle_rules ORDER BY authority, system, version DESC) newest), '[]'),
+    'kle_local', coalesce((
+        SELECT json_agg(body)
+        FROM (SELECT DISTINCT ON (authority) body
+              FROM kle_local ORDER BY authority, version DESC) newest), '[]')
 )
