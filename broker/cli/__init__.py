@@ -15,6 +15,8 @@ COMMANDS = {
     "token": "token",
     "agreement": "agreement",
     "kle": "kle",
+    "load": "load",
+    "compliance": "compliance",
     "rejections": "rejections",
     "explain": "explain",
     "reconcile": "reconcile",
