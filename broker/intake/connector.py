@@ -79,6 +79,7 @@ class Connector:
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
     unknown: the fields of a payload that nothing reads, and how often each stands there.
     service: how it is called at an address of its own, where it is.
+    cannot: numbers of compliance requirements that the system has no words for, each with why.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Connector:
     poller: Callable[[Mapping[str, Any]], Any] | None = None
     unknown: Callable[[object], Mapping[str, int]] | None = None
     service: Service | None = None
+    cannot: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def unknown_in(self, body: bytes) -> Mapping[str, int]:
         """The same of all payloads in a body."""

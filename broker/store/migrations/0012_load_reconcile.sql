@@ -84,6 +84,14 @@ CREATE TABLE reconciliation_difference (
 );
 COMMENT ON TABLE reconciliation_difference IS 'of the newest comparison of each sender; here and there: microseconds since 1970, UTC';
 
+CREATE TABLE compliance_start (
+    authority text COLLATE "C" NOT NULL,
+    system    text COLLATE "C" NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (authority, system, at)
+);
+COMMENT ON TABLE compliance_start IS 'what a sender sends from then on is judged';
+
 CREATE TABLE IF NOT EXISTS compliance_run (
     authority text,
     system    text,
