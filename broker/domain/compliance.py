@@ -150,8 +150,9 @@ def _changes(observed: Sequence[Observed]) -> Iterator[tuple[Observed, str | Non
 
 
 def _late(observed: Sequence[Observed]) -> Iterator[tuple[Observed, str | None]]:
+    seen = {id(one) for one, _ in _doubled(observed)}
     for one, newest in _known(observed):
-        if one.event is not None and one.event["registered_at"] < newest:
+        if one.event is not None and one.event["registered_at"] < newest and id(one) not in seen:
             yield one, None if one.status == "stale" else f"it was {one.status}"
 
 
