@@ -10,18 +10,21 @@ from datetime import date
 from functools import cache
 from typing import Any, Final
 
+import pytest
+
 from broker.domain.agreement import AgreementState, Authority, Facts, SenderAgreement
 from broker.domain.case import EMPTY, CaseEvent, State, content_hash, outcome_of, said_by, stamp_of
 from broker.domain.classify import Classified
 from broker.domain.classify import judge as classify
 from broker.domain.compliance import REQUIREMENTS, Observed, judge, passed
+from broker.domain.identity import SYSTEMS
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import Delimited, Rejected
 from broker.intake.connector import Connector, Source, load
 from broker.stream.framing import HEADER, encode
 from connectors.standards.klgateway.vendor import CANNOT
 from connectors.standards.sf1470.translate import RECEIVED as RECEIVED_AT
-from tests.contract.test_connectors import AUTHORITY, RECEIVED, changed, every_connector, goldens, places, source
+from tests.contract.test_connectors import AUTHORITY, RECEIVED, changed, goldens, installed, name_of, places, source
 
 RETIRED: Final = "27.36.99"
 CPR: Final = "0101455001"
@@ -233,13 +236,16 @@ def shown(connector: Connector) -> Mapping[str, str]:
     return verdicts
 
 
-@every_connector
+every_sender = pytest.mark.parametrize("connector", [one for one in installed() if one.name in SYSTEMS], ids=name_of)
+
+
+@every_sender
 def test_a_system_shows_all_that_it_has_words_for_and_says_what_it_has_none_for(connector: Connector) -> None:
     verdicts = shown(connector)
     assert {number for number, verdict in verdicts.items() if verdict != "met"} == set(connector.cannot)
 
 
-@every_connector
+@every_sender
 def test_what_a_system_has_no_words_for_is_stated_and_no_pass(connector: Connector) -> None:
     results = {one.number: one for one in judge([], connector.cannot)}
     for number, why in connector.cannot.items():

@@ -6,7 +6,7 @@ WITH newest AS (
     ORDER BY started_at DESC
     LIMIT 1
 ), loaded AS (
-    SELECT area.key AS kle_area, sum(area.value::bigint) AS sent
+    SELECT area.key AS kle_area, sum(area.value::bigint)::bigint AS sent
     FROM newest
     JOIN load_chunk ON load_chunk.load = newest.id
     CROSS JOIN LATERAL jsonb_each_text(load_chunk.areas) AS area
