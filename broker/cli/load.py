@@ -21,6 +21,7 @@ from broker.store import loading as store
 from broker.store.loading import Area, Connection, Done
 
 TELL_S: Final = 1.0
+_SECRETS: Final = ("secret", "password")
 Tell = Callable[[Done, float], None]
 
 
@@ -90,8 +91,9 @@ def load(
 
 
 def _address(vendor: dict[str, Any]) -> bytes:
-    """Tells this way of asking from any other."""
-    return hashlib.sha256(json.dumps(vendor, sort_keys=True).encode()).digest()
+    """Tells this way of asking from any other; a secret is no part of it."""
+    open_to_all = {name: said for name, said in vendor.items() if not any(word in name for word in _SECRETS)}
+    return hashlib.sha256(json.dumps(open_to_all, sort_keys=True).encode()).digest()
 
 
 def _show_areas(areas: list[Area], *, as_json: bool) -> None:

@@ -51,8 +51,8 @@ class Sending:
 
     def polled(self, config: Path) -> tuple[Connector, dict[str, Any]]:
         """Its connector, and how the vendor's system is asked. Raises ClickException."""
-        if self.speaking is None or self.speaking.poller is None:
-            raise click.ClickException(f"{self.source.system} is not polled: it has to send files")
+        if self.speaking is None or self.speaking.poller is None or self.speaking.tells_changes_only:
+            raise click.ClickException(f"{self.source.system} cannot be asked for all it has: it has to send files")
         vendor = read_config(config).get("vendor")
         if not isinstance(vendor, dict):
             raise click.ClickException("the configuration lacks vendor")

@@ -198,7 +198,12 @@ async def load(
         number += 1
         if before is not None:
             await settle(before)
-        before = underway
+            before = None
+        if piece.cursor is None:
+            before = underway
+        else:
+            # Whoever asks a source for more has handed over what it gave.
+            await settle(underway)
         payloads += piece.payloads
         if rate is not None and (ahead := payloads / rate - (time.monotonic() - began)) > 0:
             await asyncio.sleep(ahead)
@@ -282,8 +287,8 @@ async def from_source(
     speaking: Connector, source: Source, vendor: Mapping[str, Any], since: Mapping[str, Any]
 ) -> AsyncIterator[Piece]:
     """Everything a vendor's system has, page by page, after `since`; a page is a chunk. Raises what its poller does."""
-    if speaking.poller is None:
-        raise LoadFailed(f"{speaking.name} is not polled: give files")
+    if speaking.poller is None or speaking.tells_changes_only:
+        raise LoadFailed(f"{speaking.name} cannot be asked for all it has: it sends files")
     poller = speaking.poller(vendor)
     try:
         async for page in poller.changes(since):

@@ -17,6 +17,8 @@ from broker.intake.canonical import micros
 CSV: Final = "text/csv"
 LONGEST_LINE: Final = 10_000
 LONGEST_KLE: Final = 100
+MOST_LINES: Final = 5_000_000
+"""Whatever a packed body unpacks to."""
 _FIELDS: Final = frozenset({"case_id", "registered_at", "kle", "created_at", "state"})
 _NEEDED: Final = frozenset({"case_id", "registered_at"})
 _BOM: Final = b"\xef\xbb\xbf"
@@ -53,6 +55,8 @@ class Manifest:
 
     def _read(self, line: bytes) -> Iterator[Listed]:
         self._line += 1
+        if self._line > MOST_LINES:
+            raise self._flaw("is one too many: send the list by area")
         text = (line.removeprefix(_BOM) if self._line == 1 else line).strip()
         if not text:
             return

@@ -19,8 +19,9 @@ from broker.cli import main
 from broker.domain.reconcile import Held
 from broker.intake.canonical import iso
 from broker.intake.connector import Source
+from broker.intake.forms import Item
 from broker.intake.loading import Hand, LoadFailed, Piece, from_files, load
-from broker.intake.verdicts import Sender
+from broker.intake.verdicts import Sender, canonical_offers
 from broker.settings import Settings
 from broker.store import loading as store
 from broker.store.database import connect
@@ -126,6 +127,30 @@ async def test_a_load_that_broke_off_goes_on_where_it_was(scene: Scene) -> None:
     times = Counter(one["event_id"] for one in await scene.sent())
     assert {event_id for event_id, number in times.items() if number == 2} == {f"event-{n}" for n in range(31, 41)}
     assert len(times) == 100
+
+
+async def test_a_source_is_asked_for_more_only_when_what_it_gave_is_remembered(scene: Scene) -> None:
+    remembered = []
+
+    async def pages() -> AsyncIterator[Piece]:
+        for number in range(1, 4):
+            items = [Item(case(number))]
+            yield Piece(1, 1, lambda items=items: canonical_offers(items), {"page": number})  # type: ignore[misc]
+            remembered.append(scene.rows("SELECT max(cursor ->> 'page') FROM load_chunk"))
+
+    async with await AsyncConnection.connect(scene.settings.dsn, autocommit=True) as connection:
+        hand = Hand(scene.settings, connection, FactsCache().current, Sender("sbsys", frozenset({AUTHORITY})))
+        begun = await store.begin(connection, (AUTHORITY, "sbsys"), b"asked", 10)
+        done = await load(hand, connection, begun, pages(), None, lambda *_: None)
+    assert remembered == [[("1",)], [("2",)], [("3",)]]
+    assert done.cursor == {"page": 3}
+
+
+async def test_a_system_that_tells_of_changes_only_is_not_asked_for_all(scene: Scene) -> None:
+    config = scene.data / "w.json"
+    config.write_text(json.dumps({"vendor": {}}))
+    ran = await asyncio.to_thread(scene.run, "load", "workpoint", "--config", str(config), "--authority", AUTHORITY)
+    assert (ran.exit_code, "cannot be asked for all" in ran.output) == (1, True)
 
 
 async def test_what_may_no_longer_be_held_leaves_before_anything_comes(scene: Scene) -> None:

@@ -31,6 +31,7 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Registration, Deletion),
+    tells_changes_only=True,
     cannot={
         inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
         inexpressible.STRICTER_DOCUMENT: inexpressible.NO_LEVELS,
