@@ -1,10 +1,11 @@
 """A full load beside live events while its loader and the workers are killed, and the proof that nothing is missing.
 
-Two acts on one instance. First: a source's whole stock is loaded into an empty index while newer, older and repeated
+Three acts on one instance. First: a source's whole stock is loaded into an empty index while newer, older and repeated
 registrations, new cases and removals come in over HTTP; the loader and the workers are killed again and again. Second:
 the agreement is narrowed and opened again under another load, so that a part is refused; comparing shows what is
-missing, and one more load brings it. After each act the source's manifest must show no difference, and the table must
-equal an independent calculation.
+missing, and one more load brings it. Third: a part of the cases vanishes at the source without a word, and a repair
+takes them out, but for those that are registered anew meanwhile. After each act the source's manifest must show no
+difference, and the table must equal an independent calculation.
 """
 
 import json
@@ -28,6 +29,7 @@ import psycopg
 from broker.cli.setup import prepare
 from broker.domain.case import CaseEvent
 from broker.domain.identity import EntryKey
+from broker.domain.reconcile import removal
 from broker.intake.canonical import iso, to_json
 from broker.security import Issuer
 from broker.settings import Settings, said
@@ -43,6 +45,8 @@ AUTHORITY: Final = AUTHORITIES[0]
 SYSTEM: Final = SYSTEMS[0]
 RESTRICTED: Final = ["27.36.*"]
 BATCH: Final = 200
+VANISHING: Final = 40
+"""One case in so many."""
 PATIENCE_S: Final = 1800.0
 Tell = Callable[[str], None]
 
@@ -67,6 +71,7 @@ class Report:
     loader_kills: int = 0
     worker_kills: int = 0
     missing_while_narrowed: int = 0
+    vanished: int = 0
     loaded_in_s: float = 0.0
     per_second: int = 0
     digest: str = ""
@@ -109,6 +114,16 @@ def current(events: Iterable[CaseEvent]) -> list[CaseEvent]:
     return [event for event in newest.values() if event["change"] == "REGISTERED"]
 
 
+def _again(event: CaseEvent) -> CaseEvent:
+    """Registered once more, a moment later."""
+    at = event["registered_at"] + 1
+    return cast("CaseEvent", {**event, "registered_at": at, "event_id": f"{event['event_id']}-again"})
+
+
+def _key(event: CaseEvent) -> EntryKey:
+    return EntryKey(event["authority"], event["system"], event["case_id"])
+
+
 def expected(events: Iterable[CaseEvent]) -> str:
     """Digest of the table as it must be, calculated without the broker; removed cases leave no line."""
     return digest(line for line in expected_lines(events) if not line.endswith(" {}"))
@@ -121,14 +136,14 @@ def _event(chance: random.Random, n: int, number: int) -> CaseEvent:
 
 
 def run(data: Path, scale: Scale, tell: Tell = lambda _: None) -> Report:
-    """Both acts on a machine of its own under `data`."""
+    """All acts on a machine of its own under `data`."""
     report, began = Report(scale.cases, scale.live), time.monotonic()
     world = World(scale)
     with instance.held(instance.Plan(data, workers=2, log=data / "services.log"), {}) as running:
         running.start(_ready)
         stage = Stage(running, data, scale, report, tell)
         stage.first(world)
-        stage.second(world)
+        stage.third(stage.second(world))
     report.seconds = round(time.monotonic() - began, 1)
     return report
 
@@ -163,8 +178,11 @@ class Stage:
         self._settled()
         self._equal([*world.stock, *world.first], "after the load")
 
-    def second(self, world: World) -> None:
-        """Narrowed and opened again in the middle of a load of what the source has now; then loaded once more."""
+    def second(self, world: World) -> list[CaseEvent]:
+        """Narrowed and opened again in the middle of a load of what the source has now; then loaded once more.
+
+        Returns everything that was ever registered.
+        """
         everything = [*world.stock, *world.first, *world.second]
         stands = current(everything)
         now = _written(self._data / "now.ndjson", stands)
@@ -187,6 +205,28 @@ class Stage:
         self._report.per_second = round(len(stands) / (time.monotonic() - began))
         self._settled()
         self._equal(everything, "after narrowing and opening")
+        return everything
+
+    def third(self, everything: list[CaseEvent]) -> None:
+        """Cases vanish without a word; some of them are registered again before their removal arrives, some after."""
+        stands = current(everything)
+        vanished = stands[::VANISHING]
+        gone = {event["case_id"] for event in vanished}
+        back = [_again(event) for event in vanished[::4]]
+        self._tell("repairing what vanished")
+        left = [event for event in stands if event["case_id"] not in gone]
+        compared = self._compare(left, "--repair", meanwhile=lambda: self._send(back[::2]))
+        self._report.vanished = compared["superfluous"]["count"]
+        if not self._report.vanished:
+            self._report.wrong.append("nothing had vanished: nothing was tried")
+        self._send(back[1::2])
+        self._settled()
+        removals = [removal(_key(event), event["registered_at"]) for event in vanished]
+        self._equal([*everything, *removals, *back], "after the repair", [*left, *back])
+
+    def _send(self, events: list[CaseEvent]) -> None:
+        with Live(self._settings, events) as live:
+            live.start()
 
     def _settled(self) -> None:
         self._report.wrong += settle(self._settings, SETTLE_S + self._scale.cases / 500)
@@ -255,7 +295,9 @@ class Stage:
             )
             connection.execute("UPDATE reference_revision SET revision = revision + 1")
 
-    def _compare(self, stands: list[CaseEvent]) -> dict[str, Any]:
+    def _compare(
+        self, stands: list[CaseEvent], *flags: str, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
         path = self._data / "manifest.ndjson"
         as_of = datetime.now(UTC).isoformat()
         with path.open("w", encoding="utf-8") as file:
@@ -263,8 +305,9 @@ class Stage:
                 kle = (event.get("classification") or {})["kle"]
                 said_of = {"case_id": event["case_id"], "registered_at": iso(event["registered_at"]), "kle": kle}
                 file.write(json.dumps(said_of) + "\n")
+        meanwhile()
         ran = subprocess.run(
-            self._command("reconcile", SYSTEM, str(path), "--authority", AUTHORITY, "--as-of", as_of),
+            self._command("reconcile", SYSTEM, str(path), "--authority", AUTHORITY, "--as-of", as_of, *flags),
             capture_output=True,
             check=False,
         )
@@ -273,8 +316,8 @@ class Stage:
         answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[0])
         return answer
 
-    def _equal(self, events: list[CaseEvent], when: str) -> None:
-        compared = self._compare(current(events))
+    def _equal(self, events: list[CaseEvent], when: str, stands: list[CaseEvent] | None = None) -> None:
+        compared = self._compare(current(events) if stands is None else stands)
         counts = {kind: compared[kind]["count"] for kind in ("missing", "superfluous", "older", "newer")}
         if any(counts.values()):
             self._report.wrong.append(f"{when}: {counts}")

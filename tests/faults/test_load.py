@@ -17,3 +17,4 @@ def test_nothing_is_missing_after_a_load_that_was_killed_and_an_agreement_that_w
     assert report.loader_kills == 2
     assert report.worker_kills >= 1
     assert report.missing_while_narrowed > 0
+    assert report.vanished > 0
