@@ -70,6 +70,8 @@ class Sending:
             return asyncio.run(connected())
         except LoadFailed as why:
             raise click.ClickException(str(why)) from None
+        except psycopg.errors.LockNotAvailable:
+            raise click.ClickException("the same load is under way in another process") from None
         except psycopg.OperationalError as error:
             raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None
         except Exception as error:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from broker.store.database import query
 
+LOCK_CLASS: Final = 7_346_012
 Connection = AsyncConnection[tuple[Any, ...]]
 
 
@@ -53,7 +54,10 @@ class Area(NamedTuple):
 
 
 async def begin(connection: Connection, sender: tuple[str, str], source: bytes, chunk_size: int) -> Load:
-    """The unfinished load of this source, or a new one; `sender` is (authority, system)."""
+    """The unfinished load of this source, or a new one; `sender` is (authority, system).
+
+    It is this session's until that ends. Raises psycopg.errors.LockNotAvailable while it is another's.
+    """
     async with connection.transaction():
         asked = [*sender, source]
         cursor = await connection.execute(
@@ -71,6 +75,7 @@ async def begin(connection: Connection, sender: tuple[str, str], source: bytes, 
             row = await cursor.fetchone()
     if row is None:
         raise LookupError("no load was made")
+    await connection.execute("SELECT pg_advisory_lock(%s, %s::integer)", [LOCK_CLASS, row[0]])
     return Load(*row)
 
 

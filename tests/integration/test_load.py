@@ -129,6 +129,18 @@ async def test_a_load_that_broke_off_goes_on_where_it_was(scene: Scene) -> None:
     assert len(times) == 100
 
 
+async def test_one_load_is_not_done_by_two_at_once(scene: Scene) -> None:
+    async with await AsyncConnection.connect(scene.settings.dsn, autocommit=True) as first:
+        begun = await store.begin(first, (AUTHORITY, "sbsys"), b"x", 10)
+        async with await AsyncConnection.connect(scene.settings.dsn, autocommit=True) as second:
+            await second.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await store.begin(second, (AUTHORITY, "sbsys"), b"x", 10)
+            await first.close()
+            await second.execute("SET lock_timeout = '20s'")
+            assert await store.begin(second, (AUTHORITY, "sbsys"), b"x", 10) == begun
+
+
 async def test_a_source_is_asked_for_more_only_when_what_it_gave_is_remembered(scene: Scene) -> None:
     remembered = []
 
