@@ -122,16 +122,20 @@ def _bar(total: int | None) -> Iterator[Tell]:
 @contextmanager
 def _json_lines(total: int | None) -> Iterator[Tell]:
     """One line a second at most, with the seconds that are left at this pace."""
-    began, told, came = time.monotonic(), 0.0, 0.0
+    began, told, came, first = time.monotonic(), 0.0, 0.0, 0.0
 
     def tell(done: Done, weight: float) -> None:
-        nonlocal told, came
+        nonlocal began, told, came, first
         came += weight
         now = time.monotonic()
+        if first == 0.0:
+            # What an earlier try has done is in it: the pace is of what follows.
+            began, first = now, came
         if now - told < TELL_S:
             return
         told = now
-        left = None if total is None else round(max(0.0, total - came) * (now - began) / came)
+        pace = (came - first) / (now - began) if came > first else None
+        left = None if total is None or pace is None else round(max(0.0, total - came) / pace)
         show_line({"event": "loading", "payloads": done.payloads, "rejected": done.rejected, "seconds_left": left})
 
     yield tell

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -227,15 +227,18 @@ async def from_files(
 ) -> AsyncIterator[Piece]:
     """The files in chunks of `size` payloads, after `skip` chunks; canonical events one a line, or vendor's payloads.
 
+    What is skipped weighs with the first that is not.
     Files named .ndjson or .jsonl are read line by line; a vendor's body is read whole. Raises LoadFailed where a file
     cannot be read at all, and then nothing of it is sent.
     """
+    skipped = 0.0
     for path in files:
         for piece in _of_file(path, speaking, source, size):
             if skip > 0:
-                skip -= 1
+                skip, skipped = skip - 1, skipped + piece.weight
                 continue
-            yield piece
+            yield replace(piece, weight=piece.weight + skipped)
+            skipped = 0.0
 
 
 def _of_file(path: Path, speaking: Connector | None, source: Source, size: int) -> Iterator[Piece]:

@@ -120,8 +120,9 @@ async def test_a_load_that_broke_off_goes_on_where_it_was(scene: Scene) -> None:
         assert (done.chunks, done.sent) == (3, 30)
         again = await store.begin(connection, (AUTHORITY, "sbsys"), b"x", 99)
         assert again == begun
-        rest = from_files([path], None, source, again.chunk_size, done.chunks)
-        done = await load(hand, connection, again, rest, None, lambda *_: None)
+        rest, weighed = from_files([path], None, source, again.chunk_size, done.chunks), list[float]()
+        done = await load(hand, connection, again, rest, None, lambda _, weight: weighed.append(weight))
+        assert sum(weighed) == path.stat().st_size
         assert (done.chunks, done.sent) == (10, 100)
         assert (await store.begin(connection, (AUTHORITY, "sbsys"), b"x", 99)).id != begun.id
     times = Counter(one["event_id"] for one in await scene.sent())
@@ -174,6 +175,29 @@ async def test_what_may_no_longer_be_held_leaves_before_anything_comes(scene: Sc
     ran = await asyncio.to_thread(scene.run, "load", "sbsys", str(path), "--authority", AUTHORITY)
     assert last(ran)["rejected"] == 2
     assert [(one["case_id"], one["change"]) for one in await scene.sent()] == [(FORM.format(1), "REMOVED")]
+
+
+async def test_a_vendors_files_are_loaded_whole_or_by_line_and_an_unreadable_one_sends_nothing(
+    scene: Scene,
+) -> None:
+    opened = {sample.payload["Id"]: sample.payload for sample in stream(6, 30, 30) if "PrimaryPart" in sample.payload}
+    payloads = [one | {"Nummer": f"{KLE}-G01-1-24", "SagsTitel": "Sag"} for one in opened.values()]
+    for one in payloads:
+        one["SagsNummer"] = {"EmneplanNummer": {"Nummer": KLE}, "Facet": {"Nummer": "G01"}}
+    whole, lines = scene.data / "a.json", written(scene.data / "b.ndjson", payloads[5:])
+    whole.write_text(json.dumps(payloads[:5]))
+    torn = scene.data / "torn.json"
+    torn.write_text("[{")
+    named = ("--authority", AUTHORITY, "--chunk", "3")
+    refused = await asyncio.to_thread(scene.run, "load", "sbsys", str(torn), *named)
+    assert (refused.exit_code, "malformed_payload" in refused.output) == (1, True)
+    ran = await asyncio.to_thread(scene.run, "load", "sbsys", str(whole), str(lines), *named)
+    assert ran.exit_code == 0, ran.output
+    said = last(ran)
+    assert said["payloads"] == len(payloads)
+    sent = await scene.sent()
+    assert said["sent"] == len(sent) == len(payloads) - said["rejected"]
+    assert said["sent"] > len(payloads) // 2
 
 
 async def test_a_rate_is_kept(scene: Scene) -> None:
