@@ -6,7 +6,7 @@ see `Kept`: so sums over processes are right, however many there are.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
@@ -77,6 +77,24 @@ KEPT: Final = (
         ("authority", "system", "state"),
         "agreements",
     ),
+    Row(
+        "sagsbro_reconcile_cases",
+        "Cases that differ between the newest manifest of a source and the index: missing, superfluous, older, newer.",
+        ("authority", "system", "kind"),
+        "reconciled",
+    ),
+    Row(
+        "sagsbro_reconcile_digest",
+        "52 bits over every case and when it was registered, here and there; equal where nothing differs.",
+        ("authority", "system", "side"),
+        "digests",
+    ),
+    Row(
+        "sagsbro_reconcile_timestamp_seconds",
+        "When a source was last compared.",
+        ("authority", "system"),
+        "reconciled_at",
+    ),
 )
 Values = Mapping[tuple[str, ...], float]
 
@@ -89,6 +107,9 @@ class Measures:
     sources: Values
     rejections: Values
     agreements: Values
+    reconciled: Values = field(default_factory=dict)
+    digests: Values = field(default_factory=dict)
+    reconciled_at: Values = field(default_factory=dict)
 
 
 class Kept(Collector):

@@ -17,6 +17,7 @@ from broker.api import (
     overviews,
     problems,
     receipts,
+    reconcile,
     reference,
     registry,
     sf1470,
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)
-    for room in (auth, events, receipts, health, overviews, changes, reference, kle, coverage, sf1470):
+    for room in (auth, events, receipts, reconcile, health, overviews, changes, reference, kle, coverage, sf1470):
         app.include_router(room.router)
     return app
 

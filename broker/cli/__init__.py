@@ -18,6 +18,8 @@ COMMANDS = {
     "citizen-view": "citizen_view",
     "coverage": "coverage",
     "kle": "kle",
+    "load": "load",
+    "compliance": "compliance",
     "rejections": "rejections",
     "explain": "explain",
     "reconcile": "reconcile",
