@@ -17,6 +17,7 @@ COMMANDS = {
     "kle": "kle",
     "rejections": "rejections",
     "explain": "explain",
+    "dossier": "dossier",
     "reconcile": "reconcile",
     "rederive": "rederive",
     "positions": "positions",

@@ -14,6 +14,7 @@ from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
 from broker.domain.document import Event
 from broker.domain.outcome import Rejected
+from broker.domain.policy import Role
 from broker.intake import connector
 from broker.intake.canonical import document_from_json
 from broker.intake.connector import Source
@@ -29,8 +30,10 @@ from broker.intake.verdicts import (
     message,
     offers_of,
 )
+from broker.overviews.reading import written
 from broker.settings import Settings, find
 from broker.store import rejections as store
+from broker.store.access_log import Access
 from broker.stream.clients import aiokafka_options
 from broker.stream.framing import Decoder, Undecodable
 from broker.stream.topics import DOCUMENT_EVENTS
@@ -82,6 +85,8 @@ def show(rejection_id: UUID, data: Path | None, *, with_payload: bool, as_json: 
     """Show one, without the event itself unless asked."""
     kept = dict(_found(data, rejection_id))
     payload = kept.pop("payload")
+    if with_payload and payload is not None:
+        on_database(data, lambda connection: written(connection, _read(kept)))
     kept["payload"] = payload and (_text(payload) if with_payload else f"{len(payload)} bytes, shown with --payload")
     if as_json:
         print_json(kept)
@@ -165,6 +170,12 @@ def _accepted(judged: Sequence[Judged]) -> list[Accepted]:
         if isinstance(one.verdict, Rejected):
             raise click.ClickException(f"it would be refused again: {one.verdict.code} at {one.verdict.pointer or '/'}")
     return [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
+
+
+def _read(kept: dict[str, Any]) -> Access:
+    """Looking at an event's bytes, in the words of the log: whom they are about nobody knows."""
+    reader = {"subject": "command line", "role": str(Role.OPERATOR), "authorities": [kept["authority"]]}
+    return Access(reader, "rejections", "permit", f"rejection {kept['rejection_id']}", basis="mending")
 
 
 def _found(data: Path | None, rejection_id: UUID) -> dict[str, Any]:

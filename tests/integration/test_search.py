@@ -350,7 +350,8 @@ def test_every_read_is_logged_with_what_was_shown_and_without_the_citizens_numbe
     assert (shown["reader"]["subject"], shown["reader"]["role"]) == ("employee-1", "employee")
     assert (nothing["decision"], nothing["reason"], nothing["cases"]) == ("deny", "nothing_permitted", [])
     assert shown["subject"] != nothing["subject"]
-    assert (by_key["subject"], by_key["cases"]) == (None, [key])
+    assert (by_key["subject"], by_key["cases"], by_key["shown"]) == (None, [key], [shown["subject"]])
+    assert (shown["shown"], shown["authorities"]) == (None, [AARHUS])
     assert CITIZEN not in str((shown, nothing, by_key))
 
 
