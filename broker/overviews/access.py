@@ -29,6 +29,9 @@ LOG: Final = "access-log"
 PERIOD: Final = timedelta(days=365)
 """What is looked through where no period is named."""
 LONGEST_REPEATED: Final = timedelta(days=31)
+LONGEST_OF_MANY: Final = timedelta(days=7)
+FEW_AUTHORITIES: Final = 10
+"""Of more than so many together, repeated look-ups are counted in the shorter period: every read in it is looked at."""
 MOST_ROWS: Final = 2000
 """Of a citizen's own log, at once."""
 MOST_REPORTED: Final = 500
@@ -215,6 +218,7 @@ async def _own(connection: Connection, reader: Reader, own: str, request: LogSea
         await cursor.execute(
             query("access_own"),
             {"persons": [access_log.keyed(own, key)], "since": since, "until": until, "now": now, "limit": MOST_ROWS},
+            prepare=False,
         )
         looks = await cursor.fetchall()
     return _page_of_days(looks, reader.subject)
@@ -235,11 +239,15 @@ async def _found(
     person = None if request.citizen_ref is None else bytes.fromhex(request.citizen_ref)
     if subject is not None:
         person = access_log.keyed(subject, await access_log.pepper(connection))
-    since, until = request.period(now, PERIOD if request.repeated is None else LONGEST_REPEATED)
-    asked = {
-        "since": since if request.repeated is None else max(since, until - LONGEST_REPEATED),
+    authorities = sorted(caller.authorities) if request.authority is None else [request.authority]
+    longest = PERIOD
+    if request.repeated is not None:
+        longest = LONGEST_REPEATED if len(authorities) <= FEW_AUTHORITIES else LONGEST_OF_MANY
+    since, until = request.period(now, longest)
+    asked: dict[str, Any] = {
+        "since": since if request.repeated is None else max(since, until - longest),
         "until": until,
-        "authorities": sorted(caller.authorities) if request.authority is None else [request.authority],
+        "authorities": authorities,
         "reader": request.reader,
         "person": person,
         "outside": request.outside_hours,
@@ -247,7 +255,7 @@ async def _found(
     }
     if request.repeated is not None:
         rows = await _rows(connection, "access_repeated", asked | {"times": request.repeated})
-        return {"repeated": [plain(row) for row in rows], "next_cursor": None}
+        return {"repeated": [plain(row) for row in rows], "from": text(asked["since"]), "next_cursor": None}
     before, before_id = _place(request.cursor, until)
     rows = await _rows(connection, "access_found", asked | {"before": before, "before_id": before_id})
     last = rows[-1] if len(rows) == request.limit else None
@@ -256,7 +264,8 @@ async def _found(
 
 async def _rows(connection: Connection, name: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query(name), asked)
+        # Planned for what is asked each time: for all that could be asked there is no good plan.
+        await cursor.execute(query(name), asked, prepare=False)
         return await cursor.fetchall()
 
 

@@ -28,16 +28,25 @@ class Bounds:
 @asynccontextmanager
 async def behind(connection: psycopg.AsyncConnection[Any], bounds: Bounds) -> AsyncIterator[None]:
     """Within the block nothing else is seen, nor written; in a transaction of its own or in the caller's."""
-    within = connection.info.transaction_status is TransactionStatus.INTRANS
-    async with connection.transaction():
-        await connection.execute(
-            query("second_line"),
-            {
-                "authorities": list(bounds.authorities),
-                "persons": list(bounds.persons),
-                "parties": [f"{role}|{person}" for role in _ROLES for person in bounds.persons],
-            },
-        )
+    if connection.info.transaction_status is TransactionStatus.INTRANS:
+        await connection.execute(query("second_line"), _settings(bounds))
         yield
-        if within:  # a setting of a transaction outlives its savepoint
-            await connection.execute("SELECT set_config('role', 'none', true)")
+        await connection.execute("SELECT set_config('role', 'none', true)")
+        return
+    async with connection.pipeline():  # one journey for both
+        await connection.execute("BEGIN")
+        await connection.execute(query("second_line"), _settings(bounds))
+    try:
+        yield
+    except BaseException:
+        await connection.rollback()
+        raise
+    await connection.commit()
+
+
+def _settings(bounds: Bounds) -> dict[str, Any]:
+    return {
+        "authorities": list(bounds.authorities),
+        "persons": list(bounds.persons),
+        "parties": [f"{role}|{person}" for role in _ROLES for person in bounds.persons],
+    }
