@@ -6,7 +6,7 @@ Reading the log is a read too, and stands in it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from psycopg.rows import class_row, dict_row
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
 from broker.domain.identity import EntryKey, is_cvr, is_uuid
-from broker.domain.policy import POLICY, Reader, Role
+from broker.domain.policy import POLICY, Reader, Reason, Role
 from broker.overviews.own_log import COPENHAGEN, Look, told
 from broker.overviews.reading import PERSONS, Caller, Connection, Core, written
 from broker.overviews.request import Strict, Text, cpr
@@ -113,7 +113,7 @@ class Reported(Strict):
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     purpose: Annotated[Text, Field(max_length=1000)] | None = None
     cases: Annotated[list[Annotated[str, AfterValidator(_case)]], Field(max_length=200)] = Field(default=[])
-    reason: Annotated[str, Field(pattern="^[a-z_]{1,60}$")] | None = None
+    reason: Reason | Literal["nothing_permitted"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ async def report(core: Core, caller: Caller, reads: Sequence[Reported], at: date
                 read.purpose,
                 None if read.citizen is None else party_ref("CPR", read.citizen),
                 row.basis if read.reason is None else None,
-                read.reason,
+                None if read.reason is None else str(read.reason),
                 read.cases,
                 frozenset(party for _, party in of if party.startswith(PERSONS)),
                 row.hidden_for,

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
+from broker.domain.identity import without_cpr
 from broker.store.database import query
 
 Connection = psycopg.AsyncConnection[Any]
@@ -55,7 +56,8 @@ async def write(connection: Connection, access: Access) -> None:
         {
             "reader": Jsonb(access.reader, orjson.dumps),
             "overview": access.overview,
-            "purpose": access.purpose,
+            # Free text; a number in it would stand in the clear, for years, before everybody who reads the log.
+            "purpose": None if access.purpose is None else without_cpr(access.purpose),
             "subject": None if access.subject is None else keyed(access.subject, key),
             "shown": [keyed(person, key) for person in others] or None,
             "authorities": access.authorities,

@@ -3,6 +3,7 @@
 Rows are spread over 300 days, 98 authorities, 5 000 readers and 200 000 citizens; one in ten is outside hours.
 """
 
+import asyncio
 import http.client
 import json
 import random
@@ -22,14 +23,17 @@ from broker.processing.sealing import Sealer
 from broker.processing.verifying import verify
 from broker.security import Issuer
 from broker.settings import Settings, said
-from broker.store.database import connect
-from ops.bench.filled import AUTHORITIES, citizen_of
+from broker.store import access_log
+from broker.store.access_log import Access
+from broker.store.database import connect, conninfo
+from ops.bench.filled import AUTHORITIES, case_id, citizen_of
 from ops.embedded import instance
 
 READERS: Final = 5_000
 CITIZENS: Final = 200_000
 CHUNK: Final = 250_000
 UNSEALED: Final = 50_000
+WRITES: Final = 500
 DAYS: Final = 300
 MILLI: Final = 1000
 OK: Final = 200
@@ -61,11 +65,12 @@ class Row:
 
 @dataclass(slots=True)
 class Report:
-    """sealed_per_second, verified_per_second: rows; anchors included."""
+    """sealed_per_second, verified_per_second: rows; anchors included. write_ms: one row, committed, at that size."""
 
     rows: int = 0
     fill_seconds: float = 0
     bytes_per_row: float = 0
+    write_ms: float = 0
     searches: list[Row] = field(default_factory=list)
     sealed_per_second: float = 0
     verified_per_second: float = 0
@@ -95,8 +100,23 @@ def run(data: Path, rows: int, requests: int, tell: Tell = lambda _: None) -> Re
         every = Issuer(settings).issue({"role": "auditor", "sub": "bench", "authorities": list(AUTHORITIES)}, 86400)
         for asked, (bearer, question) in questions(token, every, refs).items():
             report.searches.append(asked_of(settings.api_url, bearer, asked, question, requests))
+        report.write_ms = asyncio.run(written(settings))
         seal_and_verify(settings, report)
     return report
+
+
+async def written(settings: Settings) -> float:
+    """The median of what a read waits for its row."""
+    reader = {"subject": "bench", "role": "employee", "authorities": [AUTHORITIES[0]]}
+    async with await psycopg.AsyncConnection.connect(conninfo(settings.dsn, "bench"), autocommit=True) as connection:
+        samples = []
+        for number in range(WRITES):
+            case = f"{AUTHORITIES[0]}/sbsys/{case_id(number)}"
+            access = Access(reader, "sapa", "permit", subject=f"CPR:{citizen_of(number * 10)}", cases=[case])
+            began = time.perf_counter()
+            await access_log.write(connection, access)
+            samples.append((time.perf_counter() - began) * MILLI)
+    return round(sorted(samples)[WRITES // 2], 2)
 
 
 def fill(connection: psycopg.Connection[Any], rows: int) -> float:

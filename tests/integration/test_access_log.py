@@ -48,6 +48,13 @@ async def test_a_read_that_showed_nothing_is_told_and_one_that_is_kept_back_is_n
     assert (await logged.search({}, **CITIZEN))["entries"] == []
 
 
+async def test_a_number_in_the_purpose_is_masked(logged: Logged) -> None:
+    await logged.read({"citizen": CPR, "purpose": f"Sag om {OTHER_CPR}"})
+    ((purpose,),) = logged.api.rows("SELECT purpose FROM access_log")
+    assert purpose.startswith("Sag om ")
+    assert OTHER_CPR not in purpose
+
+
 async def test_a_citizen_asks_by_period_and_for_nobody_else(logged: Logged) -> None:
     await logged.read({"citizen": CPR})
     logged.execute("UPDATE access_log SET at = at - interval '3 days'")
@@ -148,6 +155,8 @@ async def test_an_overview_system_reports_its_reads_and_only_of_what_it_may_show
         {**said, "reader": {**reader, "role": "citizen"}},
     ):
         assert (await logged.post("/v1/access-log", [said, wrong], **system)).status_code == 403
+    invented = {**said, "reason": "whatever_they_say"}  # it would become the label of a metric
+    assert (await logged.post("/v1/access-log", [invented], **system)).status_code == 422
     assert (await logged.post("/v1/access-log", [said], **READER)).status_code == 403
     assert (await logged.post("/v1/access-log", [said], **CITIZEN)).status_code == 403
     assert logged.api.rows("SELECT count(*) FROM access_log WHERE reader ? 'reported_by'") == [(1,)]

@@ -5,6 +5,7 @@ Topics are given short times here, so that what takes days in them takes seconds
 
 import asyncio
 import json
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,12 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from psycopg import sql
 
+from broker.cli import main
 from broker.cli.setup import prepare
 from broker.security import Issuer
-from broker.settings import Settings, said
+from broker.settings import SEAL_KEY, Settings, said
 from broker.store.database import connect
 from broker.stream.clients import aiokafka_options, confluent_options
 from broker.stream.cluster import admin
@@ -166,3 +169,17 @@ def test_a_removed_case_is_out_of_sight_at_once_and_then_out_of_every_table_topi
     assert whole.topics(marker) == {CASE_EVENTS.name}
     kept = {topic.name: int(topic.config["retention.ms"]) for topic in (CASE_EVENTS, REJECTIONS)}
     assert kept == {CASE_EVENTS.name: 35 * DAY, REJECTIONS.name: 30 * DAY}
+
+
+def test_a_running_instance_seals_what_is_read_and_the_command_finds_it_whole(whole: Whole) -> None:
+    whole.shown()
+    unsealed = "SELECT count(*) FROM access_unsealed"
+    unanchored = "SELECT count(*) FROM access_segment WHERE NOT anchored"
+    with connect(whole.settings.dsn, "test") as connection:
+        until(lambda: connection.execute(unsealed).fetchone() == connection.execute(unanchored).fetchone() == (0,))
+    said = CliRunner().invoke(main, ["verify", "--data", str(whole.data), "--json"])
+    report = json.loads(said.stdout)
+    assert (said.exit_code, report["rows"], report["segments"], report["anchors"]) == (0, 1, 1, 1)
+    key = whole.data / SEAL_KEY
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert whole.tables(key.read_text().splitlines()[1]) == set()
