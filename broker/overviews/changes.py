@@ -11,7 +11,7 @@ from broker.domain.policy import POLICY, Deny, Overview, Permit, Query, Reader, 
 from broker.overviews.feed import Feed
 from broker.overviews.grants import bounds
 from broker.overviews.place import Place, read
-from broker.overviews.reading import Connection, Core, Read, note, persons
+from broker.overviews.reading import Connection, Core, Read, note, primary_persons
 from broker.overviews.shown import show
 from broker.overviews.subscription import Refused, follower, refuse
 from broker.overviews.watch import Change, Watch
@@ -145,7 +145,7 @@ class Stream:
             denied = decide(entry, self._for(self._citizens), facts, at.date())
             return await self._gone(connection, change, entry, denied.reason if isinstance(denied, Deny) else NOT_THERE)
         await self._note_shown(connection, change.key, None)
-        of = frozenset(persons(entry))
+        of = frozenset(primary_persons(entry))
         for citizen in permitted:
             await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,), of))
         # The part in the case is that of the first: the primary parties come first.

@@ -98,7 +98,7 @@ async def written(connection: Connection, access: Access) -> None:
     metrics.ACCESS.labels(access.overview, access.decision, access.reason or "").inc()
 
 
-def persons(entry: Entry) -> Iterator[str]:
+def primary_persons(entry: Entry) -> Iterator[str]:
     """Whose case it is: the log of each of them has the read."""
     return (party for role, party in entry.parties if role == PRIMARY and party.startswith(PERSONS))
 

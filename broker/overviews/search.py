@@ -13,7 +13,7 @@ from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
 from broker.overviews.cursor import seal, unseal
 from broker.overviews.grants import authorities, bounds, grants, principals, roles
-from broker.overviews.reading import Connection, Core, Read, note, persons
+from broker.overviews.reading import Connection, Core, Read, note, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
 from broker.store import access_log, documents
@@ -97,7 +97,7 @@ async def _answer(
     cursor = None if last is None else seal(last, search.identity, key)
     sources = await index.freshness(connection, authorities(row, query, facts, on))
     answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
-    return answer, frozenset(person for _, _, entry in page for person in persons(entry))
+    return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
 
 
 def asked_of(query: Query, request: SearchRequest) -> index.Asked:

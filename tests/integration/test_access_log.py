@@ -125,6 +125,19 @@ async def test_an_auditor_sees_rows_of_their_own_authorities_alone(logged: Logge
     assert seen["reader"]["subject"] == "employee-3"
 
 
+async def test_a_row_of_many_authorities_is_found_by_each_of_them_and_counted_once(logged: Logged) -> None:
+    of = [OTHER, AUTHORITY, "98765432"]
+    scopes = [{"authority": one, "kle": ["N*"], "sensitivity": "VIP_SAGER"} for one in of]
+    for _ in range(2):
+        await logged.read({"citizen": CPR}, sub="employee-4", scopes=scopes)
+    for authorities in ([OTHER], [AUTHORITY], ["98765432"], of):
+        auditor = {**AUDITOR, "authorities": authorities}
+        found = (await logged.search({"authority": authorities[-1]}, **auditor))["entries"]
+        assert [one["reader"]["subject"] for one in found if one["overview"] == "sapa"] == ["employee-4"] * 2
+        (repeated,) = (await logged.search({"repeated": 2}, **auditor))["repeated"]
+        assert (repeated["reader_id"], repeated["times"]) == ("employee-4", 2)
+
+
 async def test_nothing_of_the_log_is_read_while_it_cannot_be_written(logged: Logged) -> None:
     await logged.read({"citizen": CPR})
     logged.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'full'; END$$")

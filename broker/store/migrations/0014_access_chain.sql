@@ -26,7 +26,7 @@ CREATE INDEX access_log_authority_2 ON access_log (authority_2, at, id) INCLUDE 
 CREATE INDEX access_log_reader ON access_log (reader_id, at);
 -- Searches would read the list of what is pending, each anew.
 CREATE INDEX access_log_shown ON access_log USING gin (shown) WITH (fastupdate = off) WHERE shown IS NOT NULL;
-CREATE INDEX access_log_authorities ON access_log USING gin (authorities) WITH (fastupdate = off) WHERE cardinality(authorities) > 2;
+CREATE INDEX access_log_of_many ON access_log (at, id) WHERE cardinality(authorities) > 2;
 
 CREATE TABLE access_unsealed (
     id bigint PRIMARY KEY

@@ -22,13 +22,13 @@ WITH found AS (
         UNION ALL
         (SELECT id, at FROM access_log
          WHERE authority_2 = mine.cvr AND at >= %(since)s AND (at, id) < (%(before)s, %(before_id)s) AND (outside_hours OR NOT %(outside)s)
-         ORDER BY at DESC, id DESC LIMIT %(limit)s)
-        UNION ALL
-        (SELECT id, at FROM access_log
-         WHERE cardinality(authorities) > 2 AND authorities @> ARRAY[mine.cvr]
-           AND at >= %(since)s AND (at, id) < (%(before)s, %(before_id)s) AND (outside_hours OR NOT %(outside)s)
          ORDER BY at DESC, id DESC LIMIT %(limit)s)) AS of
     WHERE %(reader)s::text IS NULL AND %(person)s::bytea IS NULL
+    UNION
+    (SELECT id, at FROM access_log
+     WHERE %(reader)s::text IS NULL AND %(person)s::bytea IS NULL AND cardinality(authorities) > 2 AND authorities && %(authorities)s::text[]
+       AND at >= %(since)s AND (at, id) < (%(before)s, %(before_id)s) AND (outside_hours OR NOT %(outside)s)
+     ORDER BY at DESC, id DESC LIMIT %(limit)s)
 )
 SELECT l.id, l.at, l.reader, l.overview, l.purpose, encode(l.subject, 'hex') AS citizen_ref, l.decision, l.basis, l.reason, l.cases, l.outside_hours
 FROM (SELECT id FROM found ORDER BY at DESC, id DESC LIMIT %(limit)s) AS newest

@@ -15,14 +15,13 @@ WITH looked AS (
         -- Of several authorities of one row the first that is asked for counts.
         SELECT reader_id, subject, at FROM access_log
         WHERE authority_2 = mine.cvr AND at >= %(since)s AND at < %(until)s AND (outside_hours OR NOT %(outside)s)
-          AND authority <> ALL(%(authorities)s::text[])
-        UNION ALL
-        SELECT reader_id, subject, at FROM access_log
-        WHERE cardinality(authorities) > 2 AND authorities @> ARRAY[mine.cvr]
-          AND at >= %(since)s AND at < %(until)s AND (outside_hours OR NOT %(outside)s)
-          AND NOT authorities[:array_position(authorities, mine.cvr) - 1] && %(authorities)s::text[]
-          AND array_position(authorities, mine.cvr) > 2) AS of
+          AND authority <> ALL(%(authorities)s::text[])) AS of
     WHERE %(reader)s::text IS NULL AND %(person)s::bytea IS NULL
+    UNION ALL
+    SELECT reader_id, subject, at FROM access_log
+    WHERE %(reader)s::text IS NULL AND %(person)s::bytea IS NULL AND cardinality(authorities) > 2 AND authorities && %(authorities)s::text[]
+      AND at >= %(since)s AND at < %(until)s AND (outside_hours OR NOT %(outside)s)
+      AND authority <> ALL(%(authorities)s::text[]) AND authority_2 <> ALL(%(authorities)s::text[])
 )
 SELECT reader_id, encode(subject, 'hex') AS citizen_ref, count(*) AS times, min(at) AS first_at, max(at) AS last_at
 FROM looked
