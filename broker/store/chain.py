@@ -15,7 +15,7 @@ from broker.store.database import query
 Connection = psycopg.Connection[Any]
 MOST_ROWS: Final = 5000
 """In one segment."""
-MOST_CUT: Final = 1000
+MOST_CUT: Final = 100
 """Segments in one transaction."""
 MANY_CITIZENS: Final = 50
 """Of more than so many in an hour, one reader's look-ups raise an alarm."""

@@ -78,7 +78,7 @@ CREATE TABLE access_alarm (
     rule      text NOT NULL,
     reader_id text COLLATE "C" NOT NULL,
     access_id bigint NOT NULL,
-    UNIQUE (rule, access_id)
+    UNIQUE (access_id, rule)
 );
 CREATE INDEX access_alarm_reader ON access_alarm (reader_id, rule, at);
 
