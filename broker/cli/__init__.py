@@ -22,6 +22,7 @@ COMMANDS = {
     "compliance": "compliance",
     "rejections": "rejections",
     "explain": "explain",
+    "dossier": "dossier",
     "reconcile": "reconcile",
     "rederive": "rederive",
     "positions": "positions",

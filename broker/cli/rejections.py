@@ -14,13 +14,16 @@ from broker.api.problems import Problem
 from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
 from broker.domain.agreement import Facts
+from broker.domain.policy import Role
 from broker.intake import connector
 from broker.intake.connector import STANDARD, Source
 from broker.intake.producer import KafkaUnavailable, Producer
 from broker.intake.replay import UnreadableError, accepted, by_standard, judged_again, refused
 from broker.intake.verdicts import Judged, Sender, judge_all, message, offers_of
+from broker.overviews.reading import written
 from broker.settings import Settings, find
 from broker.store import rejections as store
+from broker.store.access_log import Access
 from broker.stream.clients import aiokafka_options
 
 _ID = click.argument("rejection_id", type=click.UUID)
@@ -69,6 +72,8 @@ def show(rejection_id: UUID, data: Path | None, *, with_payload: bool, as_json: 
     """Show one, without the event itself unless asked."""
     kept = dict(_found(data, rejection_id))
     payload = kept.pop("payload")
+    if with_payload and payload is not None:
+        on_database(data, lambda connection: written(connection, _read(kept)))
     kept["payload"] = payload and (_text(payload) if with_payload else f"{len(payload)} bytes, shown with --payload")
     if as_json:
         print_json(kept)
@@ -140,6 +145,12 @@ async def _judged(connection: Connection, settings: Settings, kept: dict[str, An
     source = Source(system, authority, settings.connector(authority, system))
     payloads = await standing.completed(lambda: nullcontext(connection), settings, standard.service, source, [again])
     return judge_all(offers_of(payloads, standard, source), Sender(system, frozenset({authority})), facts, at)
+
+
+def _read(kept: dict[str, Any]) -> Access:
+    """Looking at an event's bytes, in the words of the log: whom they are about nobody knows."""
+    reader = {"subject": "command line", "role": str(Role.OPERATOR), "authorities": [kept["authority"]]}
+    return Access(reader, "rejections", "permit", f"rejection {kept['rejection_id']}", basis="mending")
 
 
 def _found(data: Path | None, rejection_id: UUID) -> dict[str, Any]:

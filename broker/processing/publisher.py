@@ -23,6 +23,7 @@ from broker.domain.outcome import REMEDY, Code
 from broker.domain.policy import POLICY
 from broker.domain.publication import publication
 from broker.logs import tell
+from broker.processing import sealing
 from broker.processing.housekeeping import keep_house
 from broker.processing.sweeping import keep_swept
 from broker.scrape import serve
@@ -176,10 +177,11 @@ def run(settings: Settings) -> None:
         tell("started")
         loop = asyncio.get_running_loop()
         shards = range(outbox.SHARDS + 1)
-        with ThreadPoolExecutor(len(shards) + 1, "shard") as threads:
+        with ThreadPoolExecutor(len(shards) + 2, "shard") as threads:
             work = asyncio.gather(
                 *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards),
                 loop.run_in_executor(threads, keep_swept, settings, stop),
+                loop.run_in_executor(threads, sealing.keep, settings, stop),
                 keep_house(settings),
             )
             loop.add_signal_handler(signal.SIGTERM, work.cancel)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -31,6 +31,14 @@ def load(connection: psycopg.Connection[Any]) -> Facts:
     if everything is None:
         raise LookupError("the database has no reference revision: run the migrations")
     return from_rows(everything)
+
+
+async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> Facts:
+    """What stood at that moment; of authorities no history is kept."""
+    row = await (await connection.execute(query("load_facts_at"), {"at": moment})).fetchone()
+    if row is None:
+        raise LookupError("the database has no reference revision: run the migrations")
+    return from_rows(row[0])
 
 
 def from_rows(rows: Mapping[str, Any]) -> Facts:

@@ -144,6 +144,8 @@ class Authority(_Shape):
     valid_from: date | None = None
     valid_to: date | None = None
     successor: Cvr | None = None
+    names_in_access_log: bool = False
+    """Whether citizens are told who of the authority's employees has looked."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Authority":
