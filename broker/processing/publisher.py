@@ -37,7 +37,7 @@ from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 CLAIM: Final = 1000
 # Each may carry a megabyte.
 CLAIM_REJECTIONS: Final = 50
-GATHER_S: Final = 0.05
+GATHER_S: Final = 0.1
 RETRY_S: Final = 2.0
 ANSWER_S: Final = 15.0
 NAME: Final = "sagsbro-publisher"
