@@ -18,7 +18,8 @@ Event = Literal[
     "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written",
     "stalled", "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable",
     "database_unreachable", "shard_taken", "shard_lost", "published", "request_failed", "child_started",
-    "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
+    "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
+    "access_log_not_sealed", "sealing_taken", "sealing_lost",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
@@ -26,6 +27,8 @@ LEVELS: Final[Mapping[Event, str]] = {
     "kafka_unreachable": "warning",
     "database_unreachable": "warning",
     "shard_lost": "warning",
+    "access_log_not_sealed": "warning",
+    "sealing_lost": "warning",
     "stalled": "error",
     "position_lost": "error",
     "position_refused": "error",

@@ -6,7 +6,7 @@ see `Kept`: so sums over processes are right, however many there are.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
@@ -52,6 +52,13 @@ SEARCH_SECONDS: Final = Histogram(
     "sagsbro_overview_search_seconds", "One search, its log included.", ["overview"], registry=None
 )
 
+ALARMS: Final = Counter(
+    "sagsbro_access_alarms_total",
+    "Alarms that reads have raised: of somebody on a watch list, of a case at the highest level, of many citizens.",
+    ["rule"],
+    registry=None,
+)
+
 
 class Row(NamedTuple):
     """One gauge out of the database; `field` of `Measures` has its values."""
@@ -77,6 +84,36 @@ KEPT: Final = (
         ("authority", "system", "state"),
         "agreements",
     ),
+    Row(
+        "sagsbro_reconcile_cases",
+        "Cases that differ between the newest manifest of a source and the index: missing, superfluous, older, newer.",
+        ("authority", "system", "kind"),
+        "reconciled",
+    ),
+    Row(
+        "sagsbro_reconcile_digest",
+        "52 bits over every case and when it was registered, here and there; equal where nothing differs.",
+        ("authority", "system", "side"),
+        "digests",
+    ),
+    Row(
+        "sagsbro_reconcile_timestamp_seconds",
+        "When a source was last compared.",
+        ("authority", "system"),
+        "reconciled_at",
+    ),
+    Row(
+        "sagsbro_access_log_unsealed_seconds",
+        "How long the oldest row of the log of reads has waited for the sealer.",
+        (),
+        "unsealed",
+    ),
+    Row(
+        "sagsbro_access_log_verified_timestamp_seconds",
+        "When `sagsbro verify` last found the log of reads whole; absent before the first time.",
+        (),
+        "verified",
+    ),
 )
 Values = Mapping[tuple[str, ...], float]
 
@@ -89,6 +126,11 @@ class Measures:
     sources: Values
     rejections: Values
     agreements: Values
+    reconciled: Values = field(default_factory=dict)
+    digests: Values = field(default_factory=dict)
+    reconciled_at: Values = field(default_factory=dict)
+    unsealed: Values = field(default_factory=dict)
+    verified: Values = field(default_factory=dict)
 
 
 class Kept(Collector):
@@ -123,7 +165,7 @@ SHARED: Final = Kept()
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
     "api": (EVENTS, SEARCH_SECONDS, ACCESS),
     "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION),
-    "publisher": (SHARED,),
+    "publisher": (ALARMS, SHARED),
 }
 
 

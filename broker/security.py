@@ -57,6 +57,7 @@ class Token:
     citizen: str | None = field(default=None, repr=False)
     client: str | None = None
     client_scopes: tuple[Scope, ...] | None = None
+    unit: str = ""
 
 
 class Issuer:
@@ -211,6 +212,7 @@ class _Claims(_Claim):
     principal_ids: list[str] = []
     citizen: Annotated[str, _checked(is_cpr, "not a CPR number")] | None = None
     client: _ClientClaim | None = None
+    unit: str | None = None
 
 
 def read_claims(claims: Mapping[str, Any]) -> Token:
@@ -239,4 +241,5 @@ def read_claims(claims: Mapping[str, Any]) -> Token:
         client_scopes=None
         if client is None or client.scopes is None
         else tuple(claim.scope() for claim in client.scopes),
+        unit=read.unit or "",
     )

@@ -14,6 +14,8 @@ from pydantic_settings import (
 )
 
 DEFAULT_DATA = Path(".sagsbro")
+SEAL_KEY = "seal-key.pem"
+"""Where an instance with embedded parts keeps the key that signs its log of reads."""
 
 
 class CertificateSender(BaseModel):
@@ -73,6 +75,12 @@ class Settings(BaseSettings):
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0
+    seal_key: Path | None = None
+    """The Ed25519 key, in a PEM file, that signs the log of reads; out of reach of whoever owns the database."""
+    seal_public_keys: list[str] = []
+    """Keys whose signatures count beside the own one, base64: earlier ones; all of them where there is no own one."""
+    access_log_days: int = 1826
+    """How long the log of reads is kept: five years."""
 
     @classmethod
     def settings_customise_sources(
@@ -118,14 +126,16 @@ def find(data: Path | None = None) -> Settings:
     """
     for folder in (DEFAULT_DATA, DEFAULT_DATA / "demo") if data is None else (data,):
         try:
-            return _of(json.loads((folder / "instance.json").read_text(encoding="utf-8")))
+            return _of(json.loads((folder / "instance.json").read_text(encoding="utf-8")), folder / SEAL_KEY)
         except FileNotFoundError:
             continue
     return Settings()
 
 
-def _of(running: dict[str, Any]) -> Settings:
+def _of(running: dict[str, Any], seal_key: Path) -> Settings:
     named: dict[str, Any] = {"kafka": running["kafka"], "database": SecretStr(running["database"])}
+    if seal_key.exists():
+        named["seal_key"] = seal_key
     if running["api"] is not None:
         host, _, port = running["api"].removeprefix("http://").partition(":")
         named |= {"registry": running["registry"], "api_host": host, "api_port": int(port)}

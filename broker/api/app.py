@@ -7,7 +7,24 @@ from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from broker.api import auth, changes, events, health, overviews, problems, receipts, reference, registry, sf1470
+from broker.api import (
+    access_log,
+    auth,
+    changes,
+    coverage,
+    dossier,
+    events,
+    explain,
+    health,
+    kle,
+    overviews,
+    problems,
+    receipts,
+    reconcile,
+    reference,
+    registry,
+    sf1470,
+)
 from broker.api.core import Core, FactsCache, Pool
 from broker.api.guard import Guard
 from broker.intake.budget import Budget
@@ -18,6 +35,23 @@ from broker.security import Issuer
 from broker.settings import Settings
 from broker.store.database import conninfo
 from broker.stream.clients import aiokafka_options
+
+ROOMS = (
+    auth,
+    events,
+    receipts,
+    reconcile,
+    health,
+    overviews,
+    changes,
+    access_log,
+    explain,
+    dossier,
+    reference,
+    kle,
+    coverage,
+    sf1470,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)
-    for room in (auth, events, receipts, health, overviews, changes, reference, sf1470):
+    for room in ROOMS:
         app.include_router(room.router)
     return app
 

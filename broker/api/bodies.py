@@ -15,18 +15,20 @@ GZIP: Final = 16 + zlib.MAX_WBITS
 PIECE: Final = 256 * 1024  # bytes made before anybody else may go on
 
 
+def pieces_of(request: Request) -> AsyncIterator[bytes]:
+    """The body in pieces, as it was before it was compressed. Raises Problem."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return request.stream()
+    if encoding in ("gzip", "x-gzip"):
+        return _inflated(request.stream())
+    raise Problem(415, "unsupported_media_type", "send it plain or as gzip", {"Accept-Encoding": "gzip"})
+
+
 async def read(request: Request, share: Share) -> bytes:
     """All of it, as it was before it was compressed. Raises Problem; Exhausted when too much is under way."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    pieces: AsyncIterator[bytes]
-    if encoding in ("identity", ""):
-        pieces = request.stream()
-    elif encoding in ("gzip", "x-gzip"):
-        pieces = _inflated(request.stream())
-    else:
-        raise Problem(415, "unsupported_media_type", "send it plain or as gzip", {"Accept-Encoding": "gzip"})
     kept, size = [], 0
-    async for piece in pieces:
+    async for piece in pieces_of(request):
         size += len(piece)
         if size > LARGEST_BODY:
             # What unpacks to more than may be sent is not unpacked any further.

@@ -11,11 +11,13 @@ from broker.logs import tell
 
 KIB: Final = 1024
 LARGEST_BODY: Final = 16 * KIB * KIB  # of events and editions; what is packed has as much when it is unpacked
+LARGEST_MANIFEST: Final = 256 * KIB * KIB  # read in pieces, never held as a whole
 LARGEST_QUESTION: Final = 64 * KIB
 LARGEST_OTHER: Final = KIB * KIB
 LIMITS: Final = (
     (("/v1/events", "/v1/case-events", "/v1/kle/editions", "/sf1470/v6"), LARGEST_BODY),
-    (("/v1/overviews", "/v1/subscriptions"), LARGEST_QUESTION),
+    (("/v1/reconcile",), LARGEST_MANIFEST),
+    (("/v1/overviews", "/v1/subscriptions", "/v1/explain", "/v1/access-log/search", "/v1/dossier"), LARGEST_QUESTION),
 )
 
 

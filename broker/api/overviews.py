@@ -12,7 +12,7 @@ from broker.api.core import Core, core_of
 from broker.api.problems import Problem, unavailable
 from broker.domain.policy import POLICY, Reader, Role
 from broker.overviews.cursor import BrokenCursorError
-from broker.overviews.reading import NotLoggedError
+from broker.overviews.reading import Caller, NotLoggedError
 from broker.overviews.request import SearchRequest
 from broker.overviews.search import Answer, Refused, search
 from broker.security import Token
@@ -47,6 +47,11 @@ async def search_overview(
             assert_never(outcome)
 
 
+def caller_of(token: Token) -> Caller:
+    """Who calls, for what is no overview."""
+    return Caller(reader_of(token), token.authorities, token.citizen)
+
+
 def reader_of(token: Token) -> Reader:
     """Who the token says is reading, as the policy asks."""
     return Reader(
@@ -57,4 +62,5 @@ def reader_of(token: Token) -> Reader:
         token.scopes,
         token.client_scopes,
         token.principal_ids,
+        token.unit,
     )

@@ -1,11 +1,10 @@
-"""Agreements, delimitations, authorities and KLE over HTTP: what the commands do."""
+"""Agreements, delimitations, citizen views and authorities over HTTP: what the commands do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator
 
 from broker.api.auth import require
@@ -15,9 +14,8 @@ from broker.domain.policy import Role
 from broker.overviews.request import Text
 from broker.security import Token
 from broker.store import reference
-from broker.store.edition import FlawedEditionError, read_csv
-from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
-from broker.store.shapes import Agreement, Authority, Cvr, Delimitation
+from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
+from broker.store.shapes import Agreement, Authority, CitizenView, Cvr, Delimitation
 
 router = APIRouter(prefix="/v1", tags=["reference"])
 
@@ -28,10 +26,10 @@ def _listed(value: Any) -> Any:
 
 Cored = Annotated[Core, Depends(core_of)]
 Keeper = Annotated[Token, Depends(require(Role.ONBOARDING, Role.OPERATOR))]
-Operator = Annotated[Token, Depends(require(Role.OPERATOR))]  # what all authorities share
 Anyone = Annotated[Token, Depends(require(*Role))]
 Agreements = Annotated[list[Agreement], BeforeValidator(_listed)]
 Delimitations = Annotated[list[Delimitation], BeforeValidator(_listed)]
+CitizenViews = Annotated[list[CitizenView], BeforeValidator(_listed)]
 Authorities = Annotated[list[Authority], BeforeValidator(_listed)]
 Bodies = list[dict[str, Any]]
 
@@ -48,6 +46,44 @@ async def get_agreements(core: Cored, token: Keeper) -> Bodies:
     """The newest version of every agreement of the token's authorities."""
     async with core.pool.connection() as connection:
         return _own(await reference.agreements(connection), token)
+
+
+@router.get("/agreements/{authority}/{of}")
+async def get_history(authority: Cvr, of: Text, core: Cored, token: Keeper) -> Bodies:
+    """Every version of the agreements with a system, or for an overview: who put it, as what, when and why."""
+    async with core.pool.connection() as connection:
+        versions = _own(await reference.history(connection, authority, of), token)
+    if not versions:
+        raise Problem(404, "not_found", "there is no such agreement")
+    return versions
+
+
+@router.get("/ask-again")
+async def get_asked_again(core: Cored, token: Keeper) -> Bodies:
+    """Sources that have still to be asked again, since something was widened; a load or reconciliation closes them."""
+    async with core.pool.connection() as connection:
+        return await reference.asked_again(connection, token.authorities)
+
+
+@router.put("/citizen-views")
+async def put_citizen_views(views: CitizenViews, core: Cored, token: Keeper) -> Bodies:
+    """Replaces all switches of every authority that is named; their entries are decided on anew at once."""
+    async with _changing(core) as connection:
+        return await reference.put_citizen_views(connection, views, _putter(token))
+
+
+@router.delete("/citizen-views/{authority}")
+async def clear_citizen_views(authority: Cvr, core: Cored, token: Keeper) -> dict[str, Any]:
+    """The authority shows its citizens nothing; what it showed before is kept as a version."""
+    async with _changing(core) as connection:
+        return await reference.clear_citizen_views(connection, authority, _putter(token))
+
+
+@router.get("/citizen-views")
+async def get_citizen_views(core: Cored, token: Keeper) -> Bodies:
+    """What the token's authorities let their citizens see."""
+    async with core.pool.connection() as connection:
+        return _own(await reference.citizen_views(connection), token)
 
 
 @router.put("/delimitations")
@@ -85,27 +121,14 @@ async def get_authorities(core: Cored, _token: Anyone) -> Bodies:
         return await reference.authorities(connection)
 
 
-@router.put("/kle/editions/{published}")
-async def put_edition(published: date, request: Request, core: Cored, token: Operator) -> dict[str, Any]:
-    """A KLE edition as text/csv with the header emnenr,titel[,…]; it is every authority's, so an operator puts it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
-        raise Problem(415, "unsupported_media_type", "a KLE edition comes as text/csv")
-    try:
-        titles = read_csv(await request.body())
-    except FlawedEditionError as flaw:
-        raise Problem(422, "invalid_request", str(flaw)) from None
-    async with _changing(core) as connection:
-        return await reference.put_edition(connection, published, titles, _putter(token))
-
-
-@router.get("/kle/{number}")
-async def get_number(number: Text, core: Cored, _token: Anyone) -> dict[str, Any]:
-    """What every edition calls the number."""
+@router.get("/authorities/{identifier}")
+async def get_authority(identifier: Text, core: Cored, _token: Anyone) -> dict[str, Any]:
+    """The one that has this CVR number, municipality code of three or four digits, or SOR code."""
     async with core.pool.connection() as connection:
-        known = await reference.kle_number(connection, number)
-    if known is None:
-        raise Problem(404, "not_found", "no edition knows the number")
-    return known
+        found = await reference.authority(connection, identifier)
+    if found is None:
+        raise Problem(404, "not_found", "no authority has this code")
+    return found
 
 
 @asynccontextmanager
@@ -115,6 +138,8 @@ async def _changing(core: Core) -> AsyncIterator[Connection]:
             yield connection
     except TransitionRefusedError as refused:
         raise Problem(409, "transition_refused", str(refused)) from None
+    except RegisterConflictError as refused:
+        raise Problem(409, "register_conflict", str(refused)) from None
     except NotYoursError as refused:
         raise Problem(403, "forbidden", str(refused)) from None
 

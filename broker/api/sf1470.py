@@ -23,7 +23,7 @@ from broker.api.problems import Problem, unavailable
 from broker.api.taking import answered_once
 from broker.domain.outcome import Rejected
 from broker.domain.policy import POLICY, Role
-from broker.intake.connector import Call, Connector, Service, Source
+from broker.intake.connector import STANDARD, Call, Connector, Service, Source
 from broker.intake.pointers import pointer_of
 from broker.intake.verdicts import Offer, offers_of
 from broker.overviews.reading import NotLoggedError
@@ -33,7 +33,6 @@ from broker.security import Token
 
 router = APIRouter(prefix="/sf1470", tags=["sf1470"])
 
-STANDARD: Final = "sf1470"
 OVERVIEW: Final = "sapa"
 SOAP_FAULT: Final = 500
 """What SOAP 1.1 demands for a request that cannot be read, though that is its sender's fault."""

@@ -19,6 +19,7 @@ from broker.api.core import Core
 from broker.api.problems import Problem
 from broker.domain.case import key_of
 from broker.domain.document import Event
+from broker.intake.connecting import comes_through
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
     Accepted,
@@ -34,7 +35,7 @@ from broker.intake.verdicts import (
     without,
 )
 from broker.security import Token
-from broker.store import documents, idempotency, receipts
+from broker.store import documents, idempotency, receipts, reference
 from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
 
 LONGEST_KEY: Final = 255
@@ -108,6 +109,11 @@ async def _answered(
         )
         if wish is not None:
             await idempotency.answered(connection, wish, answer)
+    for source in comes_through(judged, facts, at):
+        # What was taken in is taken in; the next event connects as well.
+        with suppress(psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
+            async with core.pool.connection() as connection:
+                await reference.connected(connection, *source)
     _count(sender, receipt)
     return answer
 

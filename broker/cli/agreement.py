@@ -52,18 +52,31 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @agreement.command("show")
 @click.argument("authority")
 @click.argument("system_or_overview")
+@click.option("--history", is_flag=True, help="Every version, the newest first.")
 @DATA
 @AS_JSON
-def show_(authority: str, system_or_overview: str, data: Path | None, *, as_json: bool) -> None:
+def show_(authority: str, system_or_overview: str, data: Path | None, *, history: bool, as_json: bool) -> None:
     """Show the agreements of an AUTHORITY with one system, or for one overview."""
-    kept = [
-        one
-        for one in on_database(data, reference.agreements)
-        if one["authority"] == authority and system_or_overview in (one.get("system"), one.get("overview"))
-    ]
+    kept = on_database(data, lambda connection: reference.history(connection, authority, system_or_overview))
     if not kept:
         raise click.ClickException("there is no such agreement")
-    click.echo(json.dumps(kept, ensure_ascii=False, indent=None if as_json else 2))
+    if not history:
+        newest = {_name(one): one for one in reversed(kept)}
+        click.echo(json.dumps(list(newest.values()), ensure_ascii=False, indent=None if as_json else 2))
+    elif as_json:
+        show(kept)
+    else:
+        for one in kept:
+            click.echo(f"{_name(one)}  version {one['version']}  {one['state']}{_how(one)}")
+
+
+def _how(one: dict[str, Any]) -> str:
+    """Who signed it, who did it, when, why."""
+    signed = f"  signed by {one['signed_by']}" if one.get("signed_by") else ""
+    past = f"  by override ({one['overrides']})" if one.get("overrides") else ""
+    why = f"  {one['reason']}" if one.get("reason") else ""
+    ends = f"  deleted on {one['deleted_on']}" if one.get("deleted_on") else ""
+    return f"  {one['put_at']}  {one['put_by']} ({one['put_as'] or 'not noted'}){signed}{past}{why}{ends}"
 
 
 def listed(content: bytes) -> list[Any]:

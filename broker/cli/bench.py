@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+SECOND_MS = 1000
+
 
 @click.group()
 def bench() -> None:
@@ -191,6 +193,39 @@ def restore(events: int, *, as_json: bool) -> None:
         report = run(Path(folder) / "data", events, tell=_tell)
     _show(asdict(report), as_json=as_json)
     if report.wrong:
+        raise SystemExit(3)
+
+
+@bench.command()
+@click.option("--cases", type=click.IntRange(1000), default=300_000, show_default=True, help="How many are loaded.")
+@click.option("--live", type=click.IntRange(100), default=100_000, show_default=True, help="Events beside the load.")
+@click.option("--kills", default=5, show_default=True, help="Of the loader, each with a worker's.")
+@click.option("--rate", type=click.FloatRange(1), help="Payloads a second at most. [default: as fast as it goes]")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def load(cases: int, live: int, kills: int, rate: float | None, seed: int, *, as_json: bool) -> None:
+    """Load a whole stock beside live events, everything killed on the way; exit 3 when anything differs after it."""
+    from ops.bench.load import Scale, run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-load-") as folder:
+        report = run(Path(folder) / "data", Scale(cases, live, kills, rate, seed), _tell)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
+
+
+@bench.command()
+@click.option("--rows", type=click.IntRange(1000), default=300_000, show_default=True, help="Reads in the log.")
+@click.option("--requests", default=20, show_default=True, help="How often each question is asked.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def log(rows: int, requests: int, *, as_json: bool) -> None:
+    """Search a log of reads of that size, seal and check it; exit 3 when an answer takes a second or a row is wrong."""
+    from ops.bench.log import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-log-") as folder:
+        report = run(Path(folder) / "data", rows, requests, _tell)
+    _show(asdict(report) | {"slowest_ms": report.slowest}, as_json=as_json)
+    if report.findings or report.slowest >= SECOND_MS:
         raise SystemExit(3)
 
 

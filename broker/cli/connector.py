@@ -95,7 +95,7 @@ def check(
     if not is_cvr(authority):
         raise click.BadParameter("a CVR number has 8 digits", param_hint="--authority")
     speaking = _loaded(system)
-    own = find().connector(authority, system) if config is None else _read(config)
+    own = find().connector(authority, system) if config is None else read_config(config)
     source = Source(system, authority, own)
     now = time.time_ns() // 1000
     seen = [one for file in files for one in checked(speaking, source, getattr(file, "name", "-"), file.read(), now)]
@@ -125,7 +125,7 @@ def run(system: str, config: Path) -> None:
     speaking = _loaded(system)
     if speaking.poller is None:
         raise click.ClickException(f"{system} is not polled: it pushes to /v1/events/{system}")
-    said = _with_token(_read(config))
+    said = _with_token(read_config(config))
     missing = [name for name in ("broker", "cursor", "vendor") if name not in said]
     if missing:
         raise click.ClickException(f"the configuration lacks {', '.join(missing)}")
@@ -185,7 +185,8 @@ def _summary(one: Connector) -> dict[str, Any]:
     return {"name": one.name, "kind": one.kind, "delivers": delivers, "media_types": list(one.media_types)}
 
 
-def _read(config: Path) -> dict[str, Any]:
+def read_config(config: Path) -> dict[str, Any]:
+    """A connector's configuration. Raises ClickException."""
     text = config.read_text(encoding="utf-8")
     try:
         said = tomllib.loads(text) if config.suffix == ".toml" else json.loads(text)

@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,12 +36,8 @@ def rederive(authority: str | None, system: str | None, rate: int | None, data: 
     dsn, scope = find(data).dsn, Scope(authority, system)
     lines = as_json or not sys.stderr.isatty()
     try:
-        if lines:
-            report = run(dsn, scope, rate, _json_lines())
-        else:
-            with _bar() as bar:
-                task = bar.add_task("", total=None, changed=0, passed=1)
-                report = run(dsn, scope, rate, lambda came: _show(bar, task, came))
+        with telling(lines=lines) as tell:
+            report = run(dsn, scope, rate, tell)
     except RederivingFailed as why:
         raise click.ClickException(str(why)) from None
     if lines:
@@ -52,6 +49,17 @@ def rederive(authority: str | None, system: str | None, rate: int | None, data: 
         )
     if report.behind:
         click.echo("Reference data changed in every pass: run it again when they stand still.", err=True)
+
+
+@contextmanager
+def telling(*, lines: bool) -> Iterator[Callable[[Came], None]]:
+    """Show how far it has come: JSON lines, or a bar on the terminal."""
+    if lines:
+        yield _json_lines()
+        return
+    with _bar() as bar:
+        task = bar.add_task("", total=None, changed=0, passed=1)
+        yield lambda came: _show(bar, task, came)
 
 
 def _bar() -> Progress:

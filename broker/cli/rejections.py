@@ -1,48 +1,33 @@
 """`sagsbro rejections`: what was not taken in, and what to do with it."""
 
 import time
-from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import click
-import orjson
 
 from broker.api import standing
 from broker.api.core import FactsCache
 from broker.api.problems import Problem
-from broker.api.sf1470 import STANDARD
 from broker.cli.running import AS_JSON, DATA, Connection, on_database
 from broker.cli.running import show as print_json
-from broker.domain.document import Event
-from broker.domain.outcome import Rejected
+from broker.domain.agreement import Facts
+from broker.domain.policy import Role
 from broker.intake import connector
-from broker.intake.canonical import document_from_json
-from broker.intake.connector import Source
-from broker.intake.forms import Item
+from broker.intake.connector import STANDARD, Source
 from broker.intake.producer import KafkaUnavailable, Producer
-from broker.intake.verdicts import (
-    Accepted,
-    Judged,
-    Offer,
-    Sender,
-    canonical_offers,
-    judge_all,
-    message,
-    offers_of,
-)
+from broker.intake.replay import UnreadableError, accepted, by_standard, judged_again, refused
+from broker.intake.verdicts import Judged, Sender, judge_all, message, offers_of
+from broker.overviews.reading import written
 from broker.settings import Settings, find
 from broker.store import rejections as store
+from broker.store.access_log import Access
 from broker.stream.clients import aiokafka_options
-from broker.stream.framing import Decoder, Undecodable
-from broker.stream.topics import DOCUMENT_EVENTS
 
 _ID = click.argument("rejection_id", type=click.UUID)
 _NOT_ACKNOWLEDGED = "Kafka does not acknowledge just now; try again"
-_CANONICAL = frozenset({"event_id", "authority", "case_id"})
-_DOCUMENT = frozenset({"event_id", "authority", "document_id"})
 
 
 @click.group()
@@ -87,6 +72,8 @@ def show(rejection_id: UUID, data: Path | None, *, with_payload: bool, as_json: 
     """Show one, without the event itself unless asked."""
     kept = dict(_found(data, rejection_id))
     payload = kept.pop("payload")
+    if with_payload and payload is not None:
+        on_database(data, lambda connection: written(connection, _read(kept)))
     kept["payload"] = payload and (_text(payload) if with_payload else f"{len(payload)} bytes, shown with --payload")
     if as_json:
         print_json(kept)
@@ -124,46 +111,19 @@ def discard(rejection_id: UUID, data: Path | None, *, as_json: bool) -> None:
         print_json({"rejection_id": str(rejection_id), "state": "discarded"})
 
 
-async def offers(kept: dict[str, Any], settings: Settings, connection: Connection) -> Iterable[Offer]:
-    """What the kept bytes say: an event from the log, canonical JSON, a payload in the vendor's words or SF1470's."""
-    payload, system, authority = bytes(kept["payload"]), kept["system"], kept["authority"]
-    if kept["topic"] is not None:
-        schema = "document_event" if kept["topic"] == DOCUMENT_EVENTS.name else "case_event"
-        event = cast("Event", Decoder(schema, lambda _: None).decode(payload))
-        return [Offer(0, event, authority, system, kept["event_id"], event, canonical=False)]
-    try:
-        said: object = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        said = payload
-    if isinstance(said, dict) and said.keys() >= _CANONICAL:
-        return canonical_offers([Item(said)])
-    if isinstance(said, dict) and said.keys() >= _DOCUMENT:
-        return canonical_offers([Item(said)], document_from_json)
-    source = Source(system, authority, settings.connector(authority, system))
-    standard = connector.load(STANDARD)
-    service = None if standard is None else standard.service
-    if standard is not None and service is not None and (again := service.kept(said)) is not None:
-        # Any system may have sent it there.
-        payloads = await standing.completed(lambda: nullcontext(connection), settings, service, source, [again])
-        return offers_of(payloads, standard, source)
-    speaking = connector.load(system)
-    if speaking is None:
-        raise click.ClickException("the system's connector is not installed")
-    return offers_of([said], speaking, source)
-
-
 async def _replayed(connection: Connection, settings: Settings, kept: dict[str, Any]) -> int:
     facts = await FactsCache().current(connection)
-    sender = Sender(kept["system"], frozenset({kept["authority"]}))
     try:
-        judged = judge_all(await offers(kept, settings, connection), sender, facts, time.time_ns() // 1000)
-    except Undecodable as flaw:
-        raise click.ClickException(f"it cannot be read, so the sender has to send it again: {flaw}") from None
+        judged = await _judged(connection, settings, kept, facts)
+    except UnreadableError as why:
+        raise click.ClickException(str(why)) from None
     except Problem as problem:
         raise click.ClickException(problem.detail) from None
     except KafkaUnavailable:
         raise click.ClickException(_NOT_ACKNOWLEDGED) from None
-    messages = [message(one.event, one.value) for one in _accepted(judged)]
+    if (again := refused(judged)) is not None:
+        raise click.ClickException(f"it would be refused again: {again.code} at {again.pointer or '/'}")
+    messages = [message(one.event, one.value) for one in accepted(judged)]
     producer = Producer(aiokafka_options(settings))
     try:
         await producer.send(messages)
@@ -175,12 +135,22 @@ async def _replayed(connection: Connection, settings: Settings, kept: dict[str, 
     return len(messages)
 
 
-def _accepted(judged: Sequence[Judged]) -> list[Accepted]:
-    """All of them; ends the command when one would be refused again."""
-    for one in judged:
-        if isinstance(one.verdict, Rejected):
-            raise click.ClickException(f"it would be refused again: {one.verdict.code} at {one.verdict.pointer or '/'}")
-    return [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
+async def _judged(connection: Connection, settings: Settings, kept: dict[str, Any], facts: Facts) -> list[Judged]:
+    at = time.time_ns() // 1000
+    standard = connector.load(STANDARD)
+    again = by_standard(kept)
+    if again is None or standard is None or standard.service is None:
+        return judged_again(kept, settings, facts, at)
+    system, authority = kept["system"], kept["authority"]
+    source = Source(system, authority, settings.connector(authority, system))
+    payloads = await standing.completed(lambda: nullcontext(connection), settings, standard.service, source, [again])
+    return judge_all(offers_of(payloads, standard, source), Sender(system, frozenset({authority})), facts, at)
+
+
+def _read(kept: dict[str, Any]) -> Access:
+    """Looking at an event's bytes, in the words of the log: whom they are about nobody knows."""
+    reader = {"subject": "command line", "role": str(Role.OPERATOR), "authorities": [kept["authority"]]}
+    return Access(reader, "rejections", "permit", f"rejection {kept['rejection_id']}", basis="mending")
 
 
 def _found(data: Path | None, rejection_id: UUID) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from broker.domain.policy import Role
 from broker.settings import find
 from broker.store.database import conninfo
-from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
+from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Any]
@@ -41,7 +41,7 @@ def on_database(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -
 
     try:
         return asyncio.run(connected())
-    except (TransitionRefusedError, NotYoursError) as refused:
+    except (TransitionRefusedError, RegisterConflictError, NotYoursError) as refused:
         raise click.ClickException(str(refused)) from None
     except psycopg.OperationalError as error:
         raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None

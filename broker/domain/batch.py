@@ -191,7 +191,7 @@ def _said(index: int, arrival: Arrival, verdict: Classified) -> Said:
     event = verdict.event
     state = said_by(event, stamp_of(event, arrival.digest), _source(arrival, event, verdict.agreement_version))
     # Texts that were emptied must not be kept after all.
-    whole = not (state.items or state.removed[0] or verdict.warnings)
+    whole = not (state.items or state.removed[0] or verdict.emptied)
     return Said(index, state, only_if_held=False, original=arrival.value if whole else None)
 
 

@@ -28,16 +28,27 @@ from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
 
 @dataclass(init=False)
 class Classified:
-    """An event that may be kept. `event` carries its derived classification and cleaned texts."""
+    """An event that may be kept. `event` carries its derived classification and cleaned texts.
+
+    emptied: texts of it must not be kept.
+    """
 
     event: CaseEvent
     agreement_version: int
     warnings: tuple[Warned, ...]
+    emptied: bool
 
-    def __init__(self, event: CaseEvent, agreement_version: int, warnings: tuple[Warned, ...] = ()) -> None:
+    def __init__(
+        self,
+        event: CaseEvent,
+        agreement_version: int,
+        warnings: tuple[Warned, ...] = (),
+        emptied: bool = False,  # noqa: FBT001, FBT002 - as the other values of the hot path
+    ) -> None:
         self.event = event
         self.agreement_version = agreement_version
         self.warnings = warnings
+        self.emptied = emptied
 
 
 Verdict = Classified | Delimited | Rejected
@@ -67,7 +78,7 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
     on = case_date(event)
     mapped: Mapped | None = None
     if (classification := event.get("classification")) is not None:
-        result = facts.kle.map(classification, on)
+        result = facts.kle.map(event["authority"], event["system"], classification, on)
         if isinstance(result, Rejected):
             return result
         mapped = result
@@ -91,10 +102,18 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
                     "original": dict(classification),
                     "rule": mapped.rule,
                     "edition": mapped.edition.isoformat(),
+                    "on": on.isoformat(),
                 },
             },
         )
-    return Classified(cleaned, agreement.version, warnings)
+    return Classified(cleaned, agreement.version, warnings + _announced(mapped), bool(warnings))
+
+
+def _announced(mapped: Mapped | None) -> tuple[Warned, ...]:
+    if mapped is None or mapped.announced is None:
+        return ()
+    detail = f"{mapped.number} is to be gone: {mapped.announced}"
+    return (Warned(WarningCode.KLE_ANNOUNCED_RETIRED, "/classification/kle", detail),)
 
 
 def _covered(event: CaseEvent, agreement: SenderAgreement) -> bool:

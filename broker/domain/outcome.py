@@ -51,7 +51,7 @@ REMEDY: Final[dict[Code, str]] = {
     Code.KLE_UNKNOWN: "Use a number of the KLE edition in force on the case's date.",
     Code.KLE_RETIRED: "The number is retired without one successor; reclassify the case, or ask for a mapping rule.",
     Code.UNMAPPED_LOCAL_CODE: "Ask for a mapping rule from the local code to a KLE number.",
-    Code.FACET_UNKNOWN: "Give the facet as a letter and two digits, such as G01.",
+    Code.FACET_UNKNOWN: "Give a facet of the list in force, a letter and two digits such as G01.",
     Code.MANDATORY_MISSING: "Send the missing part.",
     Code.PARTY_MALFORMED: "Correct the party's number or role.",
     Code.PARTY_UNKNOWN_TYPE: "Use one of CPR ECPR CVR PNR BFE ESR URN FREE.",

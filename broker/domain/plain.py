@@ -5,7 +5,6 @@ read straight from the bytes (`broker.stream.glance`), let in here by the facts,
 seen to be plain takes the long way, which is the oracle of this one.
 """
 
-from datetime import date
 from typing import Final, cast
 
 from mypy_extensions import i64
@@ -41,6 +40,7 @@ class Plain:
         self.sensitivity = 0
         self.kle = ""
         self.facet: str | None = None
+        self.local_code: str | None = None
         self.state = ""
         self.shape = 0
         self.primary: str | None = None
@@ -89,7 +89,7 @@ class Door:
 
     def __init__(self, facts: Facts) -> None:
         self.senders: dict[tuple[str, str], Sender | None] = {}
-        self._meanings: dict[tuple[str, str | None, date], Meaning | None] = {}
+        self._meanings: dict[int, Meaning] = {}
         self._facts = facts
 
     def admit(self, plain: Plain, received_ms: i64) -> Admitted | None:
@@ -106,24 +106,19 @@ class Door:
         ):
             return None
         on = day_of(plain.created_at)
-        meaning = self._meaning(plain, on)
-        if meaning is None or not sender.kle.covers(meaning.mapped.number):
+        said = {"kle": plain.kle, "facet": plain.facet, "local_code": plain.local_code}
+        mapped = self._facts.kle.map(plain.authority, plain.system, said, on)
+        if isinstance(mapped, Rejected) or not sender.kle.covers(mapped.number):
             return None
-        if sender.choices and not wanted(sender.choices, meaning.mapped.number, on, plain.state):
+        if sender.choices and not wanted(sender.choices, mapped.number, on, plain.state):
             return None
         sender.registered_at = max(sender.registered_at, plain.registered_at)
         sender.received_ms = max(sender.received_ms, received_ms)
+        # What maps is remembered by the book, so that one classification has one value.
+        meaning = self._meanings.get(id(mapped))
+        if meaning is None:
+            meaning = self._meanings[id(mapped)] = Meaning(mapped)
         return Admitted(plain, sender, meaning)
-
-    def _meaning(self, plain: Plain, on: date) -> Meaning | None:
-        edition = self._facts.kle.in_force(on)
-        if edition is None:
-            return None
-        key = plain.kle, plain.facet, edition.published
-        if key not in self._meanings:
-            mapped = self._facts.kle.map({"kle": plain.kle, "facet": plain.facet}, on)
-            self._meanings[key] = None if isinstance(mapped, Rejected) else Meaning(mapped)
-        return self._meanings[key]
 
 
 def _sender(authority: str, system: str, facts: Facts) -> Sender | None:

@@ -5,7 +5,7 @@ Everything that is not permitted is denied; any deny wins. An overview is a row 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -95,6 +95,7 @@ class Reader:
     scopes: tuple[Scope, ...]
     client_scopes: tuple[Scope, ...] | None = None
     principals: frozenset[str] = frozenset()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ class Overview:
 
     case_tests: of the case, whoever reads; a topic's audience is judged by them too.
     confidential_titles: whether the title that the public may not see is shown.
+    hidden_for: how long a read is kept out of the citizen's own log; None: it is there at once.
     """
 
     name: str
@@ -221,6 +223,7 @@ class Overview:
     tests: tuple[Test, ...]
     published: bool
     confidential_titles: bool
+    hidden_for: timedelta | None = None
 
 
 POLICY: Final[Mapping[str, Overview]] = {

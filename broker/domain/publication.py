@@ -39,7 +39,7 @@ def _content(entry: Entry, state: State, admitted: Audience, facts: Facts, known
     if admitted.reference_only:
         return None
     properties, classification = state.groups["properties"][1], state.groups["classification"][1]
-    kle_title = facts.kle.title(admitted.kle)
+    kle_title = facts.kle.title(admitted.kle, entry.key.authority)
     return {
         "user_key": properties["user_key"],
         # A title that had a civil registration number in it is empty: the KLE title stands in.

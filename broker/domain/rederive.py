@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from broker.domain.agreement import Facts, day_of
 from broker.domain.case import NEVER, Stamp, State
+from broker.domain.identity import EntryKey
 from broker.domain.kle import KleBook, Mapped
 
 _REGISTERED: Final = struct.Struct(">Q")
 
 
-def rederived(state: State, facts: Facts) -> State:
+def rederived(key: EntryKey, state: State, facts: Facts) -> State:
     """The state that the same registrations make by these facts; `state` itself when nothing in it changes.
 
     A number that no longer maps is kept as the original alone: nobody is shown the entry until it maps again.
@@ -24,7 +25,7 @@ def rederived(state: State, facts: Facts) -> State:
     if content is None:
         return state
     original, on = content["original"], _judged_on(state, facts.kle)
-    mapped = facts.kle.map(original, on)
+    mapped = facts.kle.map(key.authority, key.system, original, on)
     derived: dict[str, Any] = {
         "kle": mapped.number if isinstance(mapped, Mapped) else None,
         "facet": mapped.facet if isinstance(mapped, Mapped) else None,
@@ -32,6 +33,8 @@ def rederived(state: State, facts: Facts) -> State:
         "rule": mapped.rule if isinstance(mapped, Mapped) else None,
         "edition": _edition(facts.kle, on),
     }
+    if "on" in content:
+        derived["on"] = content["on"]
     if derived == content:
         return state
     return State({**state.groups, "classification": (stamp, derived)}, state.items, state.removed, state.source)
@@ -46,10 +49,13 @@ def registered_at(stamp: Stamp) -> int:
 def _judged_on(state: State, book: KleBook) -> date:
     """The date that the event with the classification was judged by.
 
-    Had it properties, they are still there or newer ones have taken their place. Of newer ones it cannot be told
-    whether they took any place: then the edition that was in force tells, where it can.
+    Of what was kept before the date was noted, it is worked out. Had the event properties, they are still there or
+    newer ones have taken their place. Of newer ones it cannot be told whether they took any place: then the edition
+    that was in force tells, where it can.
     """
     stamp, content = state.groups["classification"]
+    if "on" in content:
+        return date.fromisoformat(content["on"])
     since, properties = state.groups.get("properties", (NEVER, None))
     if since < stamp:
         return day_of(registered_at(stamp))

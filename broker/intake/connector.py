@@ -10,6 +10,8 @@ from broker.domain.document import Event
 from broker.domain.outcome import Rejected
 
 GROUP = "sagsbro.connectors"
+STANDARD = "sf1470"
+"""The connector that has a service of its own."""
 KIT = "sagsbro.kit"
 """What the command line offers of the connectors' own tools: the broker knows them by name only."""
 
@@ -82,6 +84,8 @@ class Connector:
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
     unknown: the fields of a payload that nothing reads, and how often each stands there.
     service: how it is called at an address of its own, where it is.
+    tells_changes_only: the poller takes them out of a queue, so it cannot be asked for all that the system has.
+    cannot: numbers of compliance requirements that the system has no words for, each with why.
     """
 
     name: str
@@ -94,6 +98,8 @@ class Connector:
     poller: Callable[[Mapping[str, Any]], Any] | None = None
     unknown: Callable[[object], Mapping[str, int]] | None = None
     service: Service | None = None
+    tells_changes_only: bool = False
+    cannot: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def unknown_in(self, body: bytes) -> Mapping[str, int]:
         """The same of all payloads in a body."""

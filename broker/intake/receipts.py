@@ -49,8 +49,13 @@ def receipt_of(receipt_id: uuid.UUID, judged: Sequence[Judged], places: Sequence
         "rejected": [{**_named(one), **_why(flaw), "remedy": flaw.remedy} for one, flaw in rejected],
         "warnings": list(_warnings(judged)),
     }
+    return Receipt(receipt_id, events, rejections_of(receipt_id, judged, sender), answer)
+
+
+def rejections_of(receipt_id: uuid.UUID, judged: Sequence[Judged], sender: Sender) -> list[dict[str, Any]]:
+    """What is kept of the refused events of a request; the same request makes the same rows."""
     rows = [_rejection(receipt_id, place, one, sender) for place, one in enumerate(judged)]
-    return Receipt(receipt_id, events, [row for row in rows if row is not None], answer)
+    return [row for row in rows if row is not None]
 
 
 def _event(one: Judged, places: Iterator[Place]) -> dict[str, Any]:

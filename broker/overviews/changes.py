@@ -7,15 +7,17 @@ from typing import Any, Final, Literal
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry, party_ref
 from broker.domain.identity import EntryKey
-from broker.domain.policy import Deny, Overview, Permit, Query, Reader, decide
+from broker.domain.policy import POLICY, Deny, Overview, Permit, Query, Reader, decide
 from broker.overviews.feed import Feed
+from broker.overviews.grants import bounds
 from broker.overviews.place import Place, read
-from broker.overviews.reading import Connection, Core, Read, note
+from broker.overviews.reading import Connection, Core, Read, note, primary_persons
 from broker.overviews.shown import show
 from broker.overviews.subscription import Refused, follower, refuse
 from broker.overviews.watch import Change, Watch
 from broker.store import documents, subscriptions
 from broker.store import search as index
+from broker.store.second_line import behind
 from broker.store.subscriptions import Subscription
 from broker.stream.topics import OVERVIEWS
 
@@ -131,7 +133,9 @@ class Stream:
 
     async def _event(self, connection: Connection, change: Change, at: datetime) -> Event | None:
         facts = await self._core.facts.current(connection)
-        found = await index.by_key(connection, EntryKey(*change.key.split("/")))
+        row, followed = POLICY[self._query.overview], self._for(self._citizens)
+        async with behind(connection, bounds(row, followed)):
+            found = await index.by_key(connection, EntryKey(*change.key.split("/")))
         if found is None:
             return await self._gone(connection, change, None, NOT_THERE)
         state = found.state()
@@ -141,8 +145,9 @@ class Stream:
             denied = decide(entry, self._for(self._citizens), facts, at.date())
             return await self._gone(connection, change, entry, denied.reason if isinstance(denied, Deny) else NOT_THERE)
         await self._note_shown(connection, change.key, None)
+        of = frozenset(primary_persons(entry))
         for citizen in permitted:
-            await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,)))
+            await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,), of))
         # The part in the case is that of the first: the primary parties come first.
         query = self._for(frozenset(permitted[:1]))
         known = await documents.of(connection, [(entry.key, state)])

@@ -11,6 +11,7 @@ from broker.domain.entry import PRIMARY, SECONDARY, party_ref
 from broker.domain.form import PARTY_ROLES
 from broker.domain.policy import Overview, Query, Scope
 from broker.store.search import Grant, Grants
+from broker.store.second_line import Bounds
 
 GrantsOf = Callable[[Query, Facts, date, Collection[str]], Sequence[Grant] | None]
 
@@ -98,6 +99,13 @@ def authorities(row: Overview, query: Query, facts: Facts, on: date) -> list[str
         named = set.intersection(*each) if each else {authority for authority, _ in facts.readers}
         each.append({authority for authority in named if any(_open(query, facts, on, authority))})
     return sorted(set.intersection(*each)) if each else []
+
+
+def bounds(row: Overview, query: Query) -> Bounds:
+    """What the database itself keeps a reader to: their authorities where the policy tests scopes, else the citizen."""
+    if policy.reader_scope in row.tests:
+        return Bounds(tuple(sorted({scope.authority for scope in query.reader.scopes})), ())
+    return Bounds((), tuple(sorted(query.citizen or ())))
 
 
 def roles(row: Overview, query: Query) -> tuple[str, ...]:

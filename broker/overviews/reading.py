@@ -1,19 +1,21 @@
 """What every read of an overview needs and does: the parts behind it, and its row in the log before it is answered."""
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from broker import metrics
 from broker.domain.agreement import Facts
+from broker.domain.entry import PRIMARY, Entry, party_ref
 from broker.domain.policy import POLICY, Query, Reader
 from broker.store import access_log
 from broker.store.access_log import Access
 
 Connection = psycopg.AsyncConnection[Any]
+PERSONS: Final = tuple(party_ref(kind, "") for kind in ("CPR", "ECPR"))
 
 
 class FactsSource(Protocol):
@@ -41,26 +43,64 @@ class NotLoggedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was asked and shown. `subject` as in `entry.party_ref`; `denied` None: something was shown."""
+    """What was asked and shown. `denied` None: something was shown.
+
+    subject: whom was asked about; citizens: whose cases were shown. As in `entry.party_ref`.
+    """
 
     purpose: str | None
     subject: str | None
     denied: str | None
     cases: Sequence[str]
+    citizens: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, beyond what an overview's policy asks. `citizen`: their own number, where the token has one."""
+
+    reader: Reader
+    authorities: frozenset[str]
+    citizen: str | None = field(default=None, repr=False)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The caller as the log names them."""
+        said = who(self.reader)
+        return said | {"authorities": sorted({*said["authorities"], *self.authorities})}
 
 
 async def note(connection: Connection, query: Query, read: Read) -> None:
     """Write the read down, in a transaction of its own or in the caller's. Raises NotLoggedError."""
     decision: Literal["permit", "deny"] = "permit" if read.denied is None else "deny"
-    basis = POLICY[query.overview].basis if read.denied is None else None
+    row = POLICY[query.overview]
     access = Access(
-        who(query.reader), query.overview, decision, read.purpose, read.subject, basis, read.denied, read.cases
+        who(query.reader),
+        query.overview,
+        decision,
+        read.purpose,
+        read.subject,
+        row.basis if read.denied is None else None,
+        read.denied,
+        read.cases,
+        read.citizens,
+        row.hidden_for,
     )
+    await written(connection, access)
+
+
+async def written(connection: Connection, access: Access) -> None:
+    """The one way into the log. Raises NotLoggedError."""
     try:
         await access_log.write(connection, access)
     except psycopg.Error as error:
         raise NotLoggedError(type(error).__name__) from None
-    metrics.ACCESS.labels(query.overview, decision, read.denied or "").inc()
+    metrics.ACCESS.labels(access.overview, access.decision, access.reason or "").inc()
+
+
+def primary_persons(entry: Entry) -> Iterator[str]:
+    """Whose case it is: the log of each of them has the read."""
+    return (party for role, party in entry.parties if role == PRIMARY and party.startswith(PERSONS))
 
 
 def who(reader: Reader) -> dict[str, Any]:
@@ -70,5 +110,6 @@ def who(reader: Reader) -> dict[str, Any]:
         "name": reader.name,
         "role": str(reader.role),
         "client": reader.client,
+        "unit": reader.unit,
         "authorities": sorted({scope.authority for scope in reader.scopes}),
     }

@@ -14,15 +14,17 @@ from broker.domain.identity import EntryKey
 from broker.domain.kle import Patterns
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
 from broker.overviews.cursor import seal, unseal
-from broker.overviews.grants import authorities, grants, principals, roles
-from broker.overviews.reading import Connection, Core, Read, note
+from broker.overviews.grants import authorities, bounds, grants, principals, roles
+from broker.overviews.reading import Connection, Core, Read, note, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
 from broker.store import access_log, documents
 from broker.store import search as index
+from broker.store.second_line import behind
 
 NOTHING = "nothing_permitted"
 MICROSECONDS = 1_000_000
+Page = list[tuple[index.Found, State, Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ async def search(
     with metrics.SEARCH_SECONDS.labels(overview.name).time():
         async with core.pool.connection() as connection:
             if reader.role is not overview.role:
-                outcome: Answer | Refused = Refused(Reason.ROLE)
-            else:
-                outcome = await _answer(core, connection, query, request, at)
-            await _log(connection, query, request, outcome)
-            return outcome
+                await note(connection, query, Read(request.purpose, request.reference, str(Reason.ROLE), ()))
+                return Refused(Reason.ROLE)
+            answer, citizens = await _answer(core, connection, query, request, at)
+            await note(connection, query, _read(request, answer, citizens))
+            return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,24 @@ class _Search:
         return wanted and isinstance(decide(entry, self.query, self.facts, self.on), Permit)
 
 
-async def _answer(core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime) -> Answer:
-    # No transaction: read committed, each statement would see the same in one, and every journey spared is latency.
+async def _answer(
+    core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime
+) -> tuple[Answer, frozenset[str]]:
+    """The page, and the persons whose cases are on it."""
     row, on = POLICY[query.overview], at.date()
     facts = await core.facts.current(connection)
     asked = asked_of(query, request, facts.senders)
-    allowed = grants(row, query, facts, on, await index.holders(connection, asked))
-    search = _Search(query, request, facts, on, asked, allowed)
     key = await access_log.pepper(connection)
-    after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
-    entries, last = await _page(connection, search, after)
+    async with behind(connection, bounds(row, query)):
+        allowed = grants(row, query, facts, on, await index.holders(connection, asked))
+        search = _Search(query, request, facts, on, asked, allowed)
+        after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
+        page, last = await _page(connection, search, after)
+    entries = await _shown(connection, search, page)
     cursor = None if last is None else seal(last, search.identity, key)
     sources = await index.freshness(connection, authorities(row, query, facts, on))
-    return Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
+    answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
+    return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
 
 
 def asked_of(query: Query, request: SearchRequest, sources: Iterable[tuple[str, str]] = ()) -> index.Asked:
@@ -106,13 +113,13 @@ def asked_of(query: Query, request: SearchRequest, sources: Iterable[tuple[str, 
 
 async def _page(
     connection: Connection, search: _Search, after: index.Position | None
-) -> tuple[list[dict[str, Any]], index.Position | None]:
+) -> tuple[Page, index.Position | None]:
     """Go on until the page is full and one more is permitted, or there are no more: what is hidden leaves no trace.
 
     Returns:
         The entries, and the position of the last of them when more follow.
     """
-    page: list[tuple[index.Found, State, Entry]] = []
+    page: Page = []
     last: index.Position | None = None
     found_in_order = index.candidates(connection, search.asked, search.allowed, after, search.request.limit + 1)
     async with aclosing(found_in_order) as candidates:
@@ -122,15 +129,13 @@ async def _page(
             if not search.permits(entry):
                 continue
             if len(page) == search.request.limit:
-                return await _shown(connection, search, page), last
+                return page, last
             page.append((found, state, entry))
             last = found.position
-    return await _shown(connection, search, page), None
+    return page, None
 
 
-async def _shown(
-    connection: Connection, search: _Search, page: list[tuple[index.Found, State, Entry]]
-) -> list[dict[str, Any]]:
+async def _shown(connection: Connection, search: _Search, page: Page) -> list[dict[str, Any]]:
     known = await documents.of(connection, ((entry.key, state) for _, state, entry in page))
     reference = search.request.reference
     return [
@@ -139,15 +144,10 @@ async def _shown(
     ]
 
 
-async def _log(connection: Connection, query: Query, request: SearchRequest, outcome: Answer | Refused) -> None:
-    denied: str | None
-    match outcome:
-        case Refused(reason):
-            denied, cases = str(reason), []
-        case Answer(entries):
-            denied = None if entries else NOTHING
-            cases = [f"{entry['authority']}/{entry['system']}/{entry['case_id']}" for entry in entries]
-    await note(connection, query, Read(request.purpose, request.reference, denied, cases))
+def _read(request: SearchRequest, answer: Answer, citizens: frozenset[str]) -> Read:
+    """The row of the log: also whose cases were shown, where it was not they that were asked about."""
+    cases = [f"{entry['authority']}/{entry['system']}/{entry['case_id']}" for entry in answer.entries]
+    return Read(request.purpose, request.reference, None if cases else NOTHING, cases, citizens)
 
 
 def _fresh(source: index.Freshness, at: float) -> dict[str, Any]:

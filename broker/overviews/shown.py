@@ -32,7 +32,7 @@ def show(
     confidential_titles = POLICY[query.overview].confidential_titles
     properties = _content(state, "properties")
     classification = _content(state, "classification")
-    kle_title = facts.kle.title(entry.kle) if entry.kle else None
+    kle_title = facts.kle.title(entry.kle, entry.key.authority) if entry.kle else None
     actors = visible_items(state, "actors")
     responsible, handler = _actor(actors, "RESPONSIBLE"), _actor(actors, *_HANDLERS)
     authority = facts.authorities.get(found.authority)
@@ -63,7 +63,7 @@ def show(
         "registered_at": moment(registered_at(found.newest)),
         "received_at": text(found.received_at),
         "indexed_at": text(found.indexed_at),
-        "provenance": _provenance(state, classification),
+        "provenance": provenance(state),
     }
     # Here and with documents, and nowhere else, a title that the public may not see leaves the index.
     if confidential_titles and properties.get("confidential_title"):
@@ -143,8 +143,10 @@ def _document(item: Item, document: Document, *, confidential_title: bool) -> di
     return shown
 
 
-def _provenance(state: State, classification: dict[str, Any]) -> dict[str, Any]:
+def provenance(state: State) -> dict[str, Any]:
+    """Where the case came from, and how its number was found."""
     source: dict[str, Any] = state.source[1] or {}
+    classification = _content(state, "classification")
     original = classification.get("original") or {}
     return {
         "event_id": source.get("event_id"),

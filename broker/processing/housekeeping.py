@@ -15,7 +15,7 @@ import psycopg
 from broker.logs import tell
 from broker.metrics import SHARED, Kept
 from broker.settings import Settings
-from broker.store import measures, outbox
+from broker.store import coverage, measures, outbox
 from broker.store.database import connect
 
 LOCK: Final = 7_346_002
@@ -23,6 +23,8 @@ MEASURE_S: Final = 5.0
 MOST_S: Final = 30.0
 SHARE: Final = 20
 """Measuring takes at most one part in so many of the time."""
+COUNT_S: Final = 0.2
+"""Counting goes on with its round for so long each time."""
 EXPIRE_S: Final = 3600.0
 LOCK_IDLE_S: Final = 60
 Connection = psycopg.Connection[Any]
@@ -49,6 +51,7 @@ async def _work(connection: Connection, kept: Kept) -> None:
     while True:
         began = time.monotonic()
         kept.tell(await _in_thread(measures.read, connection))
+        await _in_thread(coverage.count, connection, COUNT_S)
         took = time.monotonic() - began
         if began - expired_at >= EXPIRE_S:
             await _in_thread(outbox.expire, connection)

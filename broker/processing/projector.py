@@ -23,7 +23,7 @@ from broker.processing.lanes import Claimed, TryAgain
 from broker.settings import Settings
 from broker.store import batch as store
 from broker.store import facts, positions
-from broker.store.database import connect, query
+from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
 from broker.stream.framing import Decoder
@@ -93,11 +93,9 @@ class Projector:
     def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
         self._unheard.pop(step.place, None)
         session = self._session()
-        with session.connection.transaction():
-            row = session.connection.execute(query("hold_revision")).fetchone()
-            if row is None or row[0] != session.facts.revision:
+        with store.moving(session.connection, step) as revision:
+            if revision != session.facts.revision:
                 session.facts = facts.load(session.connection)
-            store.advance(session.connection, step)
             if arrivals:
                 made = self._write(session.connection, arrivals, session.facts, step.place)
                 # Counted when its commit is known, be it that nobody heard of it at first.

@@ -23,7 +23,9 @@ from broker.domain.outcome import REMEDY, Code
 from broker.domain.policy import POLICY
 from broker.domain.publication import publication
 from broker.logs import tell
+from broker.processing import sealing
 from broker.processing.housekeeping import keep_house
+from broker.processing.sweeping import keep_swept
 from broker.scrape import serve
 from broker.settings import Settings
 from broker.store import outbox
@@ -35,7 +37,7 @@ from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 CLAIM: Final = 1000
 # Each may carry a megabyte.
 CLAIM_REJECTIONS: Final = 50
-GATHER_S: Final = 0.05
+GATHER_S: Final = 0.1
 RETRY_S: Final = 2.0
 ANSWER_S: Final = 15.0
 NAME: Final = "sagsbro-publisher"
@@ -175,9 +177,12 @@ def run(settings: Settings) -> None:
         tell("started")
         loop = asyncio.get_running_loop()
         shards = range(outbox.SHARDS + 1)
-        with ThreadPoolExecutor(len(shards), "shard") as threads:
+        with ThreadPoolExecutor(len(shards) + 2, "shard") as threads:
             work = asyncio.gather(
-                *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards), keep_house(settings)
+                *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards),
+                loop.run_in_executor(threads, keep_swept, settings, stop),
+                loop.run_in_executor(threads, sealing.keep, settings, stop),
+                keep_house(settings),
             )
             loop.add_signal_handler(signal.SIGTERM, work.cancel)
             try:

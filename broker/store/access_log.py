@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
+from broker.domain.identity import without_cpr
 from broker.store.database import query
 
 Connection = psycopg.AsyncConnection[Any]
@@ -23,7 +25,9 @@ _PEPPERS: Final[WeakKeyDictionary[Connection, bytes]] = WeakKeyDictionary()
 class Access:
     """One read. `reader`: who, as the token says; `cases`: the keys of what was shown.
 
-    subject: whom was asked about, as in `entry.party_ref`: only its keyed hash is kept.
+    subject: whom was asked about; shown: other persons whose cases were shown. As in `entry.party_ref`; only their
+        keyed hashes are kept.
+    hidden_for: how long the citizen does not find it in their own log.
     """
 
     reader: dict[str, Any]
@@ -34,22 +38,34 @@ class Access:
     basis: str | None = None
     reason: str | None = None
     cases: Sequence[str] = ()
+    shown: Collection[str] = ()
+    hidden_for: timedelta | None = None
+
+    @property
+    def authorities(self) -> list[str]:
+        """The reader's, and those whose cases were shown."""
+        return sorted({*self.reader.get("authorities", ()), *(case.partition("/")[0] for case in self.cases)})
 
 
 async def write(connection: Connection, access: Access) -> None:
     """One row: committed when this returns, or with the caller's transaction."""
-    subject = None if access.subject is None else keyed(access.subject, await pepper(connection))
+    others = sorted(set(access.shown) - {access.subject})
+    key = await pepper(connection) if others or access.subject is not None else b""
     await connection.execute(
         query("log_access"),
         {
             "reader": Jsonb(access.reader, orjson.dumps),
             "overview": access.overview,
-            "purpose": access.purpose,
-            "subject": subject,
+            # Free text; a number in it would stand in the clear, for years, before everybody who reads the log.
+            "purpose": None if access.purpose is None else without_cpr(access.purpose),
+            "subject": None if access.subject is None else keyed(access.subject, key),
+            "shown": [keyed(person, key) for person in others] or None,
+            "authorities": access.authorities,
             "decision": access.decision,
             "basis": access.basis,
             "reason": access.reason,
             "cases": list(access.cases),
+            "after": access.hidden_for,
         },
     )
 

@@ -20,7 +20,7 @@ def anew(stored: Row, facts: Facts) -> tuple[EntryKey, Row, bool]:
         stored: as PostgreSQL gives it in the binary form of COPY, ordinal 0 and shape without the bit `SEVERAL`.
     """
     key, document = read(stored)
-    state = rederived(load(document), facts)
+    state = rederived(key, load(document), facts)
     classification = state.groups.get("classification")
     unmapped = classification is not None and classification[1]["kle"] is None
     return key, row(0, key, state, original_of(document)), unmapped

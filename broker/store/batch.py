@@ -4,7 +4,8 @@ The steps, in order: position moved on (or lost); cases copied in and merged; th
 under their row locks by the pure `merge`; rejections; freshness; outcomes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,20 +39,34 @@ def prepare(connection: Connection) -> None:
     connection.execute(query("batch_tables"))
 
 
-def advance(connection: Connection, step: Advance) -> None:
-    """Raises PositionLost."""
-    moved = connection.execute(
-        query("advance_position"),
-        {
-            "topic": step.place.topic,
-            "partition": step.place.partition,
-            "topic_id": step.place.topic_id,
-            "expected": step.expected,
-            "next_offset": step.next_offset,
-        },
-    )
-    if moved.rowcount != 1:
-        raise PositionLost(f"{step.place.topic}/{step.place.partition} is no longer at {step.expected}")
+@contextmanager
+def moving(connection: Connection, step: Advance) -> Iterator[int]:
+    """A transaction that has moved the position on and holds the reference data, whose revision it gives.
+
+    Its first statements go in one journey: beside others each journey is a wait. Raises PositionLost.
+    """
+    try:
+        with connection.pipeline():
+            connection.execute("BEGIN")
+            held = connection.execute(query("hold_revision"))
+            moved = connection.execute(
+                query("advance_position"),
+                {
+                    "topic": step.place.topic,
+                    "partition": step.place.partition,
+                    "topic_id": step.place.topic_id,
+                    "expected": step.expected,
+                    "next_offset": step.next_offset,
+                },
+            )
+        if moved.rowcount != 1:
+            raise PositionLost(f"{step.place.topic}/{step.place.partition} is no longer at {step.expected}")  # noqa: TRY301
+        yield next(held)[0]
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.rollback()
+        raise
+    connection.commit()
 
 
 def write(connection: Connection, plan: Plan, place: Place) -> None:
@@ -109,7 +124,7 @@ def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
 
 
 def _put_rest(connection: Connection, plan: Plan, place: Place) -> None:
-    with connection.cursor() as cursor:
+    with connection.pipeline(), connection.cursor() as cursor:
         if plan.rejections:
             cursor.executemany(query("put_rejections"), plan.rejections)
         if plan.freshness:

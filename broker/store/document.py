@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import orjson
 
 from broker.domain.case import NEVER, CaseEvent, Content, Stamp, State, content_hash, said_by, stamp_of
+from broker.domain.classify import case_date
 from broker.domain.kle import Mapped
 from broker.stream.framing import BUNDLED, HEADER, Decoder
 
@@ -84,6 +85,7 @@ def _as_it_came(judged: list[Any], original: bytes) -> State:
         classification = event["classification"]
         event["classification"] = {
             "kle": kle, "facet": facet, "original": classification, "rule": rule, "edition": edition,
+            "on": case_date(event).isoformat(),
         }  # fmt: skip
     return said_by(event, stamp_of(event, content_hash(original[HEADER.size :])), source)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -10,13 +10,15 @@ import psycopg
 from broker.domain.agreement import (
     AgreementState,
     Authority,
+    CitizenView,
     Delimitation,
     Facts,
     ReaderAgreement,
     SenderAgreement,
 )
 from broker.domain.case import SENSITIVITY
-from broker.domain.kle import Edition, KleBook, Patterns
+from broker.domain.kle import Patterns
+from broker.store import kle_book
 from broker.store.database import query
 
 Row = tuple[Any, ...]
@@ -29,6 +31,14 @@ def load(connection: psycopg.Connection[Any]) -> Facts:
     if everything is None:
         raise LookupError("the database has no reference revision: run the migrations")
     return from_rows(everything)
+
+
+async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> Facts:
+    """What stood at that moment; of authorities no history is kept."""
+    row = await (await connection.execute(query("load_facts_at"), {"at": moment})).fetchone()
+    if row is None:
+        raise LookupError("the database has no reference revision: run the migrations")
+    return from_rows(row[0])
 
 
 def from_rows(rows: Mapping[str, Any]) -> Facts:
@@ -44,7 +54,8 @@ def from_rows(rows: Mapping[str, Any]) -> Facts:
         readers={key: tuple(listed) for key, listed in readers.items()},
         delimitations={row["authority"]: tuple(map(delimitation, row["body"])) for row in rows["delimitations"]},
         authorities={body["cvr"]: Authority(body["cvr"], body["name"]) for body in rows["authorities"]},
-        kle=KleBook(tuple(Edition(date.fromisoformat(e["published"]), e["titles"]) for e in rows["editions"])),
+        citizen_views={row["authority"]: tuple(map(citizen_view, row["body"])) for row in rows["citizen_views"]},
+        kle=kle_book.from_rows(rows),
     )
 
 
@@ -83,3 +94,17 @@ def reader_agreement(body: Mapping[str, Any]) -> ReaderAgreement:
 def delimitation(body: Mapping[str, Any]) -> Delimitation:
     """From the shape of the contract."""
     return Delimitation(Patterns.of(body["kle"]), date.fromisoformat(body["from_date"]), bool(body.get("active_only")))
+
+
+def citizen_view(body: Mapping[str, Any]) -> CitizenView:
+    """From the shape of the contract."""
+    return CitizenView(
+        body["authority"],
+        Patterns.of([body["kle"]]),
+        body["on"],
+        date.fromisoformat(body["from_date"]),
+        body["active_exempt"],
+        frozenset(body["systems"]),
+        body["title"],
+        body["documents"],
+    )

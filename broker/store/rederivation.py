@@ -31,6 +31,10 @@ class Scope(NamedTuple):
     authority: str | None = None
     system: str | None = None
 
+    def holds(self, authority: str, system: str) -> bool:
+        """Whether a sender's entries are in it."""
+        return self.authority in (None, authority) and self.system in (None, system)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -125,6 +129,15 @@ def chunk(connection: Connection, run: int, part: int, limit: int, known: Facts)
         moved = {**made._asdict(), **came._asdict(), "run": run, "part": part, "revision": known.revision}
         cursor.execute(query("rederive_advance"), moved)
     return made, known
+
+
+def page(connection: Connection, scope: Scope, came: EntryKey | None, limit: int) -> list[Row]:
+    """The next entries of a scope in key order, as they are now; `came`: the last one of the page before."""
+    came = came or EntryKey(scope.authority or "", "", NIL)
+    until = _until(EntryKey(scope.authority or BEYOND, BEYOND, LAST))
+    with connection.cursor() as cursor:
+        asked = {**came._asdict(), **until, "only": scope.system, "limit": limit}
+        return _stored(cursor, "rederive_entries", asked)
 
 
 def _stored(cursor: psycopg.Cursor[Any], name: str, asked: dict[str, Any]) -> list[Row]:

@@ -1,33 +1,47 @@
-"""Changing and reading reference data: agreements, delimitations, authorities, KLE editions.
+"""Changing and reading reference data: agreements, delimitations, authorities. KLE is in `kle.py` beside it.
 
-Every change is one transaction: take the revision for update, write, bump it, mark the entries it touches, commit.
-Versions are kept; what says the same as before makes none.
+Every change is one transaction: take the revision for update, write, bump it, mark the first entries it touches and
+leave the others to a sweep, commit. Whoever reads obeys at once, whatever has been marked. Versions are kept; what says
+the same as before makes none.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from broker import logs
-from broker.domain.agreement import AgreementState
+from broker.domain import register, transition
+from broker.domain.agreement import ACCEPTING, AgreementState
+from broker.domain.kle import Patterns
 from broker.domain.policy import Role
-from broker.store import transition
+from broker.domain.transition import Past, Refused, Step, Who, Why
+from broker.store.change import changing
 from broker.store.database import query
-from broker.store.shapes import Authority, Delimitation, Reader, Sender
+from broker.store.shapes import Authority, CitizenView, Delimitation, Reader, Sender
 
 Connection = psycopg.AsyncConnection[Any]
 PURGE, USUAL = 0, 1
+AT_ONCE: Final = 1000
+"""Entries that a change marks in its own transaction."""
+KEPT_AFTER_END: Final = timedelta(days=30)
+"""How long the entries of an agreement that has ended are kept, hidden, before they are deleted."""
+NIL: Final = "00000000-0000-0000-0000-000000000000"
+ITSELF: Final = "sagsbro"
+"""Who puts what happens by itself."""
 
 
 class TransitionRefusedError(Exception):
-    """A state that skips steps came without `override`."""
+    """What the step asks for is not there, and it came without `override`."""
+
+
+class RegisterConflictError(Exception):
+    """Two authorities would have the same code, or succeed each other in a circle."""
 
 
 class NotYoursError(Exception):
@@ -47,6 +61,11 @@ class Putter:
         if self.authorities is not None and authority not in self.authorities:
             raise NotYoursError(f"the token does not name {authority}")
 
+    @property
+    def who(self) -> Who:
+        """On whose behalf."""
+        return Who.MUNICIPALITY if self.role is Role.ONBOARDING else Who.OPERATOR
+
     def must_serve_all(self) -> None:
         """Raises NotYoursError: what every authority shares is for an operator, or for the database's owner."""
         if self.authorities is not None and self.role is not Role.OPERATOR:
@@ -55,10 +74,11 @@ class Putter:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where the versions of a kind of thing are, and what tells them apart."""
+    """Where the versions of a kind of thing are, what tells them apart, and what is noted of who put them."""
 
     table: str
     key: tuple[str, ...]
+    by: tuple[str, ...] = ("put_by",)
 
     def newest(self) -> sql.Composed:
         """Look up the newest version of one, or of each when no key is given."""
@@ -69,24 +89,38 @@ class Kept:
 
     def every(self) -> sql.Composed:
         """The newest version of each."""
-        columns = sql.SQL(", ").join(map(sql.Identifier, self.key))
-        return sql.SQL(
-            "SELECT DISTINCT ON ({0}) version, body, put_by, put_at FROM {1} ORDER BY {0}, version DESC"
-        ).format(columns, sql.Identifier(self.table))
+        key, told = (sql.SQL(", ").join(map(sql.Identifier, names)) for names in (self.key, self._told))
+        return sql.SQL("SELECT DISTINCT ON ({0}) {1} FROM {2} ORDER BY {0}, version DESC").format(
+            key, told, sql.Identifier(self.table)
+        )
+
+    def versions(self) -> sql.Composed:
+        """Every version of those whose first two key columns are these, the newest first."""
+        first, second = map(sql.Identifier, self.key[:2])
+        told = sql.SQL(", ").join(map(sql.Identifier, self._told))
+        return sql.SQL("SELECT {} FROM {} WHERE {} = %s AND {} = %s ORDER BY put_at DESC, version DESC").format(
+            told, sql.Identifier(self.table), first, second
+        )
 
     def insert(self) -> sql.Composed:
         """Add a version."""
-        columns = (*self.key, "version", "body", "put_by")
+        columns = (*self.key, "version", "body", *self.by)
         return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
             sql.Identifier(self.table),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
         )
 
+    @property
+    def _told(self) -> tuple[str, ...]:
+        return "version", "body", "put_at", *self.by
 
-SENDERS: Final = Kept("sender_agreement", ("authority", "system"))
-READERS: Final = Kept("reader_agreement", ("authority", "overview", "client"))
+
+BY_AS: Final = ("put_by", "put_as")
+SENDERS: Final = Kept("sender_agreement", ("authority", "system"), BY_AS)
+READERS: Final = Kept("reader_agreement", ("authority", "overview", "client"), BY_AS)
 DELIMITATIONS: Final = Kept("delimitation", ("authority",))
+CITIZEN_VIEWS: Final = Kept("citizen_view", ("authority",))
 
 
 async def put_agreements(
@@ -101,68 +135,108 @@ async def put_delimitations(
     connection: Connection, choices: Iterable[Delimitation], putter: Putter
 ) -> list[dict[str, Any]]:
     """Replace the whole list of every authority that is named. Raises NotYoursError."""
-    lists: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for choice in choices:
-        lists[choice.authority].append(choice.model_dump(mode="json"))
     async with _change(connection) as change:
-        return [await _put_list(change, authority, listed, putter) for authority, listed in sorted(lists.items())]
+        return [await _put_choices(change, *each, putter) for each in _by_authority(choices)]
 
 
 async def clear_delimitations(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
     """The authority takes all that its agreements cover. Raises NotYoursError."""
     async with _change(connection) as change:
-        return await _put_list(change, authority, [], putter)
+        return await _put_choices(change, authority, [], putter)
+
+
+async def put_citizen_views(
+    connection: Connection, views: Iterable[CitizenView], putter: Putter
+) -> list[dict[str, Any]]:
+    """Replace all switches of every authority that is named. Raises NotYoursError."""
+    async with _change(connection) as change:
+        return [await _put_views(change, *each, putter) for each in _by_authority(views)]
+
+
+async def clear_citizen_views(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
+    """The authority shows its citizens nothing. Raises NotYoursError."""
+    async with _change(connection) as change:
+        return await _put_views(change, authority, [], putter)
+
+
+async def connected(connection: Connection, authority: str, system: str) -> bool:
+    """An event has come through: the agreement is CONNECTED, if that is its next step."""
+    async with _change(connection) as change:
+        before = await change.newest(SENDERS, (authority, system))
+        if before is None or before[1]["state"] != AgreementState.MAPPED:
+            return False
+        body = {**before[1], "state": str(AgreementState.CONNECTED), "reason": "the first event came through"}
+        past = await change.past(authority, system)
+        if isinstance(transition.step(before[1], body, past, Who.SYSTEM, _today()), Refused):
+            return False
+        return await change.keep(SENDERS, (authority, system), body, before, (ITSELF, Who.SYSTEM)) is not None
 
 
 async def put_authorities(
     connection: Connection, authorities: Iterable[Authority], putter: Putter
 ) -> list[dict[str, Any]]:
-    """Add or replace. Raises NotYoursError."""
+    """Add or replace. Raises NotYoursError, RegisterConflictError."""
     async with _change(connection) as change:
         put = []
         for authority in authorities:
-            _must_onboard(putter, authority.cvr)
+            putter.must_be_of(authority.cvr)
+            _must_onboard(putter)
             put.append({"cvr": authority.cvr, "changed": await change.keep_authority(authority)})
+        if (conflict := register.conflict(await _register(connection))) is not None:
+            raise RegisterConflictError(conflict)
         return put
-
-
-async def put_edition(
-    connection: Connection, published: date, titles: Mapping[str, str], putter: Putter
-) -> dict[str, Any]:
-    """Add an edition, or replace the one of that date. Raises NotYoursError."""
-    putter.must_serve_all()
-    async with _change(connection) as change:
-        touched = await change.keep_edition(published, titles)
-    return {"edition": published.isoformat(), "numbers": len(titles), "changed": len(touched)}
 
 
 async def agreements(connection: Connection) -> list[dict[str, Any]]:
     """The newest version of every agreement, senders first."""
-    return [row for kept in (SENDERS, READERS) for row in await _every(connection, kept)]
+    rows = [await (await connection.execute(kept.every())).fetchall() for kept in (SENDERS, READERS)]
+    return [_told(row) for of_kind in rows for row in of_kind]
+
+
+async def history(connection: Connection, authority: str, of: str) -> list[dict[str, Any]]:
+    """Every version of the authority's agreements with a system, or for an overview; the newest first."""
+    rows = [
+        await (await connection.execute(kept.versions(), (authority, of))).fetchall() for kept in (SENDERS, READERS)
+    ]
+    return [_told(row) for of_kind in rows for row in of_kind]
 
 
 async def delimitations(connection: Connection) -> list[dict[str, Any]]:
     """Every authority's choices, one by one."""
     rows = await (await connection.execute(DELIMITATIONS.every())).fetchall()
-    return [choice for _, body, _, _ in rows for choice in body]
+    return [choice for _, body, *_ in rows for choice in body]
+
+
+async def citizen_views(connection: Connection) -> list[dict[str, Any]]:
+    """Every authority's switches, one by one."""
+    rows = await (await connection.execute(CITIZEN_VIEWS.every())).fetchall()
+    return [view for _, body, *_ in rows for view in body]
 
 
 async def authorities(connection: Connection) -> list[dict[str, Any]]:
     """Every authority there is."""
-    rows = await (await connection.execute("SELECT body FROM authority ORDER BY cvr")).fetchall()
-    return [body for (body,) in rows]
+    return await _register(connection)
 
 
-async def kle_number(connection: Connection, number: str) -> dict[str, Any] | None:
-    """What every edition calls the number; None when none knows it."""
-    look_up = "SELECT published, title FROM kle_subject WHERE number = %s ORDER BY published"
-    rows = await (await connection.execute(look_up, [number])).fetchall()
-    if not rows:
-        return None
-    newest = await (await connection.execute("SELECT max(published) FROM kle_edition")).fetchone()
-    editions = [{"edition": published.isoformat(), "title": title} for published, title in rows]
-    in_force = newest is not None and rows[-1][0] == newest[0]
-    return {"number": number, "title": rows[-1][1], "in_newest_edition": in_force, "editions": editions}
+async def authority(connection: Connection, identifier: str) -> dict[str, Any] | None:
+    """The one that now has this CVR number, municipality code of three or four digits, or SOR code."""
+    return register.find(await _register(connection), identifier, _today())
+
+
+async def asked_again(connection: Connection, authorities: Iterable[str] | None) -> list[dict[str, Any]]:
+    """Sources of these authorities (None: of all) that have still to be asked again, since something was widened."""
+    rows = await (await connection.execute(query("asked_again"), {"authorities": _listed(authorities)})).fetchall()
+    names = ("authority", "system", "kle", "reason", "asked_at")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+async def answered_again(
+    connection: Connection, authority: str, system: str, kle: Iterable[str] | None, began_at: datetime, by: str
+) -> int:
+    """A load or a reconciliation that began then is complete, under these KLE patterns (None: all); what it closes."""
+    prefixes = None if kle is None else list(Patterns.of(kle).prefixes)
+    asked = {"authority": authority, "system": system, "prefixes": prefixes, "began_at": began_at, "by": by}
+    return (await connection.execute(query("close_ask_again"), asked)).rowcount
 
 
 @dataclass(slots=True)
@@ -177,12 +251,12 @@ class _Change:
         return row
 
     async def keep(
-        self, kept: Kept, key: tuple[str, ...], body: Any, before: tuple[int, Any] | None, putter: Putter
+        self, kept: Kept, key: tuple[str, ...], body: Any, before: tuple[int, Any] | None, by: tuple[str, ...]
     ) -> int | None:
         if before is not None and _same(before[1], body):
             return None
         version = 1 if before is None else before[0] + 1
-        await self.connection.execute(kept.insert(), (*key, version, Jsonb(body), putter.name))
+        await self.connection.execute(kept.insert(), (*key, version, Jsonb(body), *by))
         self.said.append(f"{kept.table} {'/'.join(key)} version {version}")
         return version
 
@@ -197,98 +271,187 @@ class _Change:
             self.said.append(f"authority {authority.cvr}")
         return changed
 
-    async def keep_edition(self, published: date, titles: Mapping[str, str]) -> set[str]:
-        """Returns the numbers that are called otherwise than before, or known or unknown now."""
-        rows = await (await self.connection.execute(query("edition_before"), {"published": published})).fetchall()
-        before = {number: title for _, number, title in rows}
-        is_there = any(of == published for of, _, _ in rows)
-        touched = {number for number, _ in before.items() ^ titles.items()}
-        if not touched and is_there:
-            return touched
-        await self.connection.execute("DELETE FROM kle_edition WHERE published = %s", [published])
-        await self.connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [published])
-        async with (
-            self.connection.cursor() as cursor,
-            cursor.copy("COPY kle_subject (published, number, title) FROM STDIN") as copy,
-        ):
-            for number, title in sorted(titles.items()):
-                await copy.write_row((published, number, title))
-        await self.connection.execute(query("touch_numbers"), {"numbers": sorted(touched)})
-        self.said.append(f"kle_edition {published}")
-        return touched
+    async def touch(
+        self,
+        authority: str,
+        system: str | None,
+        lane: int,
+        prefixes: list[str] | None = None,
+        *,
+        leaves: bool = False,
+    ) -> None:
+        """Mark the first entries, and leave the others to a sweep. leaves: then those not covered any more go."""
+        which = {"authority": authority, "system": system, "prefixes": prefixes, "lane": lane}
+        slice_ = {**which, "after_system": "", "after_case": NIL, "limit": AT_ONCE}
+        came = await (await self.connection.execute(query("touch_entries"), slice_)).fetchone()
+        if came is not None and came[2] == AT_ONCE:
+            rest = {**which, "kind": "mark", "after_system": came[0], "after_case": came[1]}
+            await self.connection.execute(query("put_sweep"), rest)
+        if leaves:
+            whole = {**which, "kind": "leave", "after_system": "", "after_case": NIL}
+            await self.connection.execute(query("put_sweep"), whole)
 
-    async def touch(self, authority: str, system: str | None, lane: int) -> None:
-        await self.connection.execute(query("touch_entries"), {"authority": authority, "system": system, "lane": lane})
+    async def past(self, authority: str, system: str) -> Past:
+        asked = {"authority": authority, "system": system, "way": list(transition.WAY)}
+        found = await (await self.connection.execute(query("agreement_past"), asked)).fetchone()
+        reached, unmapped, passed = found or (None, None, False)
+        return Past(None if reached is None else AgreementState(reached), unmapped, passed)
+
+    async def who(self, putter: Putter, authority: str) -> Who:
+        """On whose behalf the authority's agreements are changed. Raises NotYoursError.
+
+        One that has ceased can widen nothing any more; its successor may act for it.
+        """
+        look_up = "SELECT body FROM authority WHERE cvr = %s"
+        found = await (await self.connection.execute(look_up, [authority])).fetchone()
+        if found is None or not register.ceased(found[0], _today()):
+            putter.must_be_of(authority)
+            return putter.who
+        if found[0]["successor"] is None or authority in (putter.authorities or ()):
+            putter.must_be_of(authority)
+        else:
+            putter.must_be_of(found[0]["successor"])
+        return Who.OPERATOR
+
+    async def open_senders(self, authority: str) -> list[dict[str, Any]]:
+        rows = await (await self.connection.execute(SENDERS.every())).fetchall()
+        return [body for _, body, *_ in rows if body["authority"] == authority and body["state"] in ACCEPTING]
+
+    async def ask_again(self, authority: str, system: str, kle: list[str], reason: str) -> None:
+        asked = {"authority": authority, "system": system, "kle": sorted(kle), "reason": reason}
+        await self.connection.execute(query("ask_again"), asked)
 
 
 @asynccontextmanager
 async def _change(connection: Connection) -> AsyncIterator[_Change]:
-    async with connection.transaction():
-        await connection.execute(query("change_revision"))
-        change = _Change(connection, [])
-        yield change
-        if change.said:
-            await connection.execute("UPDATE reference_revision SET revision = revision + 1")
-    for what in change.said:
-        logs.tell("reference_changed", what=what)
+    async with changing(connection) as said:
+        yield _Change(connection, said)
 
 
 async def _put_agreement(change: _Change, agreement: Sender | Reader, putter: Putter) -> dict[str, Any]:
-    putter.must_be_of(agreement.authority)
+    who = await change.who(putter, agreement.authority)
     kept, system = (SENDERS, agreement.system) if isinstance(agreement, Sender) else (READERS, None)
     key = tuple(getattr(agreement, column) for column in kept.key)
     before = await change.newest(kept, key)
     stood = None if before is None else before[1]
-    body = agreement.model_dump(mode="json", exclude={"override"})
-    if putter.role is not Role.ONBOARDING and not transition.only_closes(stood, body):
-        raise NotYoursError("an operator may suspend or end an agreement, and change nothing else of it")
-    overridden = isinstance(agreement, Sender) and _overrides(agreement, stood)
-    version = await change.keep(kept, key, body | ({"override": True} if overridden else {}), before, putter)
+    said = agreement.model_dump(mode="json")
+    body = {name: value for name, value in said.items() if name != "override"}
+    if isinstance(agreement, Sender):
+        past = await change.past(agreement.authority, agreement.system)
+        step = _permitted(transition.step(stood, said, past, who, _today()))
+    else:
+        step = _permitted(transition.reader_step(stood, said, who))
+    overridden = {} if step.overrides is None else {"override": True, "overrides": str(step.overrides)}
+    version = await change.keep(kept, key, body | overridden, before, (putter.name, who))
     if version is not None:
-        await change.touch(agreement.authority, system, PURGE if transition.narrows(stood, body) else USUAL)
+        # While it was not open, what it no longer covers was hidden and not looked for.
+        narrower = step.narrows or (stood is not None and not transition.accepts(stood))
+        leaves = narrower and system is not None and agreement.state in ACCEPTING
+        await change.touch(agreement.authority, system, PURGE if step.narrows else USUAL, leaves=leaves)
+        if step.overrides is not None:
+            change.said.append(f"{'/'.join(key)} {agreement.state} by override: {step.overrides}")
+        if isinstance(agreement, Sender):
+            await _ask(change, agreement, stood, widens=step.widens)
     told = dict(zip(kept.key, key, strict=True))
     return told | {"version": version or (before and before[0]), "state": agreement.state, "changed": bool(version)}
 
 
-async def _put_list(change: _Change, authority: str, listed: list[dict[str, Any]], putter: Putter) -> dict[str, Any]:
-    _must_onboard(putter, authority)
-    before = await change.newest(DELIMITATIONS, (authority,))
-    version = None
-    if listed or before is not None:
-        version = await change.keep(DELIMITATIONS, (authority,), listed, before, putter)
+async def _ask(change: _Change, agreement: Sender, stood: Mapping[str, Any] | None, *, widens: bool) -> None:
+    """What was outside was not kept: the source is asked again for what is let in now, and for nothing that is not."""
+    if agreement.state not in ACCEPTING:
+        moot = {"authority": agreement.authority, "system": agreement.system, "prefixes": None, "by": "lowered"}
+        await change.connection.execute(query("close_ask_again"), {**moot, "began_at": datetime.now(UTC)})
+    elif widens:
+        why = "the first load" if stood is None else f"{stood['state']} to {agreement.state}"
+        await change.ask_again(agreement.authority, agreement.system, agreement.kle, why)
+
+
+async def _put_choices(change: _Change, authority: str, listed: list[dict[str, Any]], putter: Putter) -> dict[str, Any]:
+    before, version = await _put_list(change, DELIMITATIONS, authority, listed, putter)
     if version is not None:
-        await change.touch(authority, None, PURGE if listed else USUAL)
-    return {"authority": authority, "version": version or (before and before[0]), "changed": version is not None}
+        await change.touch(authority, None, PURGE if listed else USUAL, leaves=bool(listed))
+        if before:  # who had said nothing took all
+            for sender in await change.open_senders(authority):
+                await change.ask_again(authority, sender["system"], sender["kle"], "another delimitation")
+    return await _version(change, DELIMITATIONS, authority, version)
 
 
-def _overrides(agreement: Sender, stood: Mapping[str, Any] | None) -> bool:
-    """Whether the step needed the override it came with. Raises TransitionRefusedError."""
-    before = None if stood is None else AgreementState(stood["state"])
-    if transition.follows(before, agreement.state):
-        return False
-    if not agreement.override:
-        raise TransitionRefusedError(
-            f"{agreement.state} does not follow {before or 'nothing'}; say override to skip steps"
-        )
-    return True
+async def _put_views(change: _Change, authority: str, listed: list[dict[str, Any]], putter: Putter) -> dict[str, Any]:
+    before, version = await _put_list(change, CITIZEN_VIEWS, authority, listed, putter)
+    if version is not None:
+        changed = {view["kle"] for view in [*before, *listed] if (view in before) != (view in listed)}
+        await change.touch(authority, None, PURGE, list(Patterns.of(changed).prefixes))
+    return await _version(change, CITIZEN_VIEWS, authority, version)
 
 
-def _must_onboard(putter: Putter, authority: str) -> None:
+async def _put_list(
+    change: _Change, kept: Kept, authority: str, listed: list[dict[str, Any]], putter: Putter
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Returns what stood before, and the new version, if there is one."""
     putter.must_be_of(authority)
+    _must_onboard(putter)
+    before = await change.newest(kept, (authority,))
+    if not listed and before is None:
+        return [], None
+    version = await change.keep(kept, (authority,), listed, before, (putter.name,))
+    return ([] if before is None else before[1]), version
+
+
+async def _version(change: _Change, kept: Kept, authority: str, version: int | None) -> dict[str, Any]:
+    newest = await change.newest(kept, (authority,))
+    return {"authority": authority, "version": newest and newest[0], "changed": version is not None}
+
+
+def _permitted(step: Step | Refused) -> Step:
+    match step:
+        case Step():
+            return step
+        case Refused(Why.NOT_YOURS, detail):
+            raise NotYoursError(detail)
+        case Refused(_, detail):
+            raise TransitionRefusedError(detail)
+
+
+def _must_onboard(putter: Putter) -> None:
     if putter.role is not Role.ONBOARDING:
         raise NotYoursError("only onboarding may change this")
 
 
+def _by_authority(listed: Iterable[Delimitation | CitizenView]) -> list[tuple[str, list[dict[str, Any]]]]:
+    lists: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in listed:
+        lists[one.authority].append(one.model_dump(mode="json"))
+    return sorted(lists.items())
+
+
 def _same(one: Any, other: Any) -> bool:
     def bare(body: Any) -> Any:
-        return {k: v for k, v in body.items() if k != "override"} if isinstance(body, dict) else body
+        if not isinstance(body, dict):
+            return body
+        return {k: v for k, v in body.items() if k not in ("override", "overrides")}
 
     return bool(bare(one) == bare(other))
 
 
-async def _every(connection: Connection, kept: Kept) -> list[dict[str, Any]]:
-    rows = await (await connection.execute(kept.every())).fetchall()
-    return [
-        body | {"version": version, "put_by": put_by, "put_at": put_at.isoformat()}
-        for version, body, put_by, put_at in rows
-    ]
+def _told(row: tuple[Any, ...]) -> dict[str, Any]:
+    version, body, put_at, put_by, put_as = row
+    told: dict[str, Any] = body | {"version": version, "put_by": put_by, "put_as": put_as, "put_at": put_at.isoformat()}
+    if (restricted := body.get("restricted")) is not None:
+        # Who the test citizens are is personal data, and nobody's who looks at agreements.
+        told["restricted"] = {**restricted, "citizens": len(restricted["citizens"])}
+    if "system" in body and body["state"] == AgreementState.ENDED:
+        told["deleted_on"] = (put_at.astimezone(UTC).date() + KEPT_AFTER_END).isoformat()
+    return told
+
+
+async def _register(connection: Connection) -> list[dict[str, Any]]:
+    rows = await (await connection.execute("SELECT body FROM authority ORDER BY cvr")).fetchall()
+    return [body for (body,) in rows]
+
+
+def _listed(authorities: Iterable[str] | None) -> list[str] | None:
+    return None if authorities is None else sorted(authorities)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from broker.domain.agreement import AgreementState
 from broker.domain.identity import is_cpr, is_cvr, is_system
 from broker.domain.kle import is_pattern
+from broker.domain.register import four_digits
 
 
 def _cvr(text: str) -> str:
@@ -53,6 +54,19 @@ class Restricted(_Shape):
     citizens: list[Annotated[str, AfterValidator(_cpr)]] = Field(default=[], repr=False)
 
 
+class Clarification(_Shape):
+    """What the municipality and its vendor have agreed that cases of some KLE areas mean.
+
+    states: each local state and the one of the index that it is.
+    """
+
+    domain: Annotated[str, Field(min_length=1, max_length=200)]
+    case: Annotated[str, Field(min_length=1, max_length=1000)]
+    primary_party: Annotated[str, Field(min_length=1, max_length=1000)]
+    states: Annotated[dict[Text, Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]], Field(min_length=1)]
+    kle: Annotated[KlePatterns, Field(min_length=1)]
+
+
 class Sender(_Shape):
     """A sender agreement: what one system may deliver for one authority."""
 
@@ -64,6 +78,7 @@ class Sender(_Shape):
     from_date: date
     restricted: Restricted = Restricted()
     on_title_cpr: Literal["KLE_TITLE", "REFUSE"] = "KLE_TITLE"
+    clarification: list[Clarification] = []
     dispensation_until: date | None = None
     signed_by: Text | None = None
     signed_at: datetime | None = None
@@ -95,19 +110,42 @@ class Delimitation(_Shape):
     kle: KlePatterns
     from_date: date
     active_only: bool = False
+    effective_from: date | None = None
+    effective_to: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Delimitation":
+        if self.effective_from and self.effective_to and self.effective_to <= self.effective_from:
+            raise ValueError("effective_to must be later than effective_from")
+        return self
+
+
+class CitizenView(_Shape):
+    """What of a KLE area an authority lets its citizens see. systems: the sources shown; empty: every one."""
+
+    authority: Cvr
+    kle: Annotated[str, AfterValidator(_pattern)]
+    on: bool
+    from_date: date
+    active_exempt: bool = False
+    systems: list[Annotated[str, AfterValidator(_system)]] = []
+    title: Literal["TITLE", "KLE"] = "KLE"
+    documents: bool = False
 
 
 class Authority(_Shape):
     """A municipality, or another body with an organisation number of its own."""
 
     cvr: Cvr
-    municipality_code: Annotated[str, Field(pattern=r"^\d{4}$")] | None = None
-    sor: list[Text] = []
+    municipality_code: Annotated[str, AfterValidator(four_digits)] | None = None
+    sor: list[Annotated[str, Field(pattern=r"^[0-9]{11,20}$")]] = []
     kind: Literal["MUNICIPALITY", "UDK", "JOINT"] = "MUNICIPALITY"
     name: Annotated[str, Field(min_length=1, max_length=200)]
     valid_from: date | None = None
     valid_to: date | None = None
     successor: Cvr | None = None
+    names_in_access_log: bool = False
+    """Whether citizens are told who of the authority's employees has looked."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Authority":

@@ -72,7 +72,7 @@ def _read(cursor: Cursor) -> Plain:
     _must(cursor.some() and cursor.some())
     plain.kle = cursor.text()
     plain.facet = cursor.text() if cursor.some() else None
-    _skip(cursor)
+    plain.local_code = cursor.text() if cursor.some() else None
     _must(cursor.some())
     _progress(cursor, plain)
     if cursor.some():

@@ -52,7 +52,9 @@ class Tail:
         """What has come, in the order of each partition."""
         polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=POLL)
         return [
-            Record(place.topic, place.partition, record.offset, record.key.decode(), record.value)
+            Record(
+                place.topic, place.partition, record.offset, (record.key or b"").decode(errors="replace"), record.value
+            )
             for place, records in polled.items()
             for record in records
         ]

@@ -116,7 +116,7 @@ def run(data: Path, rates: Sequence[int], seconds: float, entries: int, tell: Te
 
 def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list[Sent], float]:
     """At a steady rate; those that may come in, in the order of sending, and the seconds it took."""
-    options = {"acks": "all", "linger.ms": 1, "partitioner": "murmur2_random"}
+    options = {"acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
     producer = Producer(confluent_options(settings) | options)
     acknowledged: dict[int, Sent] = {}
 

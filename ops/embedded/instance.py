@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from broker import sealing_key
+from broker.settings import SEAL_KEY
 from ops.embedded import kafka, lock, orphans, postgres
 from ops.embedded.errors import EmbeddedError
 from ops.embedded.part import READY_TIMEOUT, Part
@@ -93,6 +95,7 @@ class Instance:
             "SAGSBRO_API_PORT": str(api_port),
             "SAGSBRO_REGISTRY": self._given.get("SAGSBRO_REGISTRY") or f"{api}/registry",
         }
+        self._sealing()
         prepare(self.settings)
         self._start_services(api_port)
         return self._announce(self._ready(api, [f"{api}/metrics", *self._metrics.values()]))
@@ -138,6 +141,13 @@ class Instance:
             self.kafka.wait_ready()
         self.settings["SAGSBRO_KAFKA"] = outside_kafka or _address(self.kafka)
         self.settings["SAGSBRO_DATABASE"] = outside_database or _address(self.postgres)
+
+    def _sealing(self) -> None:
+        """Say where the key of the log of reads is, which no part's own directory holds; made at the first start."""
+        if not self._given.get("SAGSBRO_SEAL_KEY"):
+            key = self.plan.data / SEAL_KEY
+            sealing_key.make(key)
+            self.settings["SAGSBRO_SEAL_KEY"] = str(key)
 
     def _start_services(self, api_port: int) -> None:
         self.supervisor.start(self._service("api", "api", {}))

@@ -36,6 +36,13 @@ READER = {
     "sensitivity": "VIP_SAGER",
     "from_date": "2020-01-01",
 }
+CLARIFIED = {
+    "domain": "Ældre",
+    "case": "En bevilling",
+    "primary_party": "Borgeren, der har fået den",
+    "states": {"Aktiv": "OPSTAAET", "Lukket": "AFSLUTTET"},
+    "kle": ["27.*"],
+}
 CSV = "emnenr,titel\n27,Social\n27.36,Hjælp\n27.36.04,Hjemmehjælp\n27.36.08,Madservice\n"
 T = TypeVar("T")
 Work = Callable[[psycopg.AsyncConnection[Any]], Coroutine[Any, Any, T]]

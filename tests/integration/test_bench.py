@@ -16,7 +16,8 @@ def test_reads_finds_what_is_there_by_every_reader_and_no_plan_reads_the_whole_i
     report = reads.run(tmp_path / "data", (ENTRIES,), 8)
 
     assert report.scans == []
-    assert set(report.plans[ENTRIES]["search_entries, user key"]) >= {"entry_pkey", "entry_user_key"}
+    assert "entry_pkey" in report.plans[ENTRIES]["search_entries, user key"]
+    assert "entry_user_key" in report.plans[ENTRIES]["entry_candidates, user key"]
     shown = {(row.reader, row.asked, row.at_once): row.shown for row in report.http}
     for reader in reads.READERS:
         for at_once in reads.AT_ONCE:

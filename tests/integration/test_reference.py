@@ -12,7 +12,7 @@ from broker.store import database, facts, reference
 from broker.store.database import query
 from broker.store.reference import NotYoursError, Putter, TransitionRefusedError
 from broker.store.shapes import AGREEMENTS, Delimitation
-from tests.integration.referring import AARHUS, ONBOARDING, OPERATOR, READER, SENDER, UDK, Store
+from tests.integration.referring import AARHUS, CITIZEN, CLARIFIED, ONBOARDING, OPERATOR, READER, SENDER, UDK, Store
 
 
 def test_a_version_is_kept_for_every_change_and_none_for_the_same_again(store: Store) -> None:
@@ -60,40 +60,89 @@ def test_less_of_anything_narrows(store: Store, narrower: dict[str, Any]) -> Non
     assert store.dirty == [("sbsys", 0)]
 
 
-def test_the_way_is_walked_one_step_at_a_time(store: Store) -> None:
-    plain = {**SENDER, "override": False}
-    for state in (
-        "DRAFT",
-        "SIGNED",
-        "CLARIFIED",
-        "MAPPED",
-        "CONNECTED",
-        "COMPLIANT",
-        "RESTRICTED",
-        "FULL",
-        "RESTRICTED",
-    ):
+def checked(store: Store, unmapped: int = 0, *, passed: bool = True) -> None:
+    with database.connect(store.dsn, "test") as connection:
+        connection.execute(
+            "INSERT INTO kle_check (authority, system, codes, unmapped, revision) VALUES (%s, 'sbsys', 9, %s, 1)",
+            [AARHUS, unmapped],
+        )
+        connection.execute(
+            "INSERT INTO compliance_run (authority, system, passed, report) VALUES (%s, 'sbsys', %s, '{}')",
+            [AARHUS, passed],
+        )
+
+
+def test_the_way_is_walked_one_step_at_a_time_and_each_shows_what_it_asks_for(store: Store) -> None:
+    plain = {**SENDER, "override": False, "state": "DRAFT"}
+    store.put(plain)
+
+    def lacking(wanted: dict[str, Any]) -> None:
+        with pytest.raises(TransitionRefusedError):
+            store.put(wanted)
+
+    lacking({**plain, "state": "SIGNED"})
+    plain |= {"signed_by": "Ea Eksempel", "signed_at": "2024-01-01T00:00:00Z"}
+    store.put({**plain, "state": "SIGNED"})
+    lacking({**plain, "state": "CLARIFIED"})
+    plain |= {"clarification": [CLARIFIED | {"kle": ["27.36.*"]}]}
+    lacking({**plain, "state": "CLARIFIED"})
+    plain |= {"clarification": [CLARIFIED]}
+    store.put({**plain, "state": "CLARIFIED"})
+    lacking({**plain, "state": "MAPPED"})
+    checked(store, unmapped=1)
+    lacking({**plain, "state": "MAPPED"})
+    checked(store, passed=False)
+    store.put({**plain, "state": "MAPPED"})
+    lacking({**plain, "state": "CONNECTED"})
+    assert store.does(lambda connection: reference.connected(connection, AARHUS, "sbsys"))
+    assert not store.does(lambda connection: reference.connected(connection, AARHUS, "sbsys"))
+    lacking({**plain, "state": "COMPLIANT"})
+    checked(store)
+    for state in ("COMPLIANT", "RESTRICTED", "FULL", "RESTRICTED"):
         store.put({**plain, "state": state})
     with pytest.raises(TransitionRefusedError):
-        store.put({**plain, "state": "FULL"}, {**plain, "system": "nexus"})
+        store.put({**plain, "state": "FULL"}, {**plain, "state": "FULL", "system": "nexus"})
     assert store.rows("SELECT count(*) FROM sender_agreement") == [(9,)]
     store.put({**plain, "state": "SUSPENDED"})
     with pytest.raises(TransitionRefusedError):
         store.put({**plain, "state": "FULL"})
     store.put({**plain, "state": "FULL", "override": True})
     ((body,),) = store.rows("SELECT body FROM sender_agreement WHERE version = 11")
-    assert body["override"] is True
+    assert (body["override"], body["overrides"]) == (True, "not_next")
+    told = store.does(lambda connection: reference.history(connection, AARHUS, "sbsys"))
+    assert [one["version"] for one in told] == list(range(11, 0, -1))
+    (by_itself,) = [one for one in told if one["put_as"] == "system"]
+    assert (by_itself["state"], by_itself["put_by"], by_itself["reason"]) == (
+        "CONNECTED",
+        "sagsbro",
+        "the first event came through",
+    )
 
 
-def test_an_operator_may_suspend_or_end_and_nothing_else(store: Store) -> None:
+def test_of_test_citizens_only_the_number_is_told(store: Store) -> None:
+    store.put({**SENDER, "state": "RESTRICTED", "restricted": {"kle": ["27.36.*"], "citizens": [CITIZEN]}})
+    told = [
+        *store.does(reference.agreements),
+        *store.does(lambda connection: reference.history(connection, AARHUS, "sbsys")),
+    ]
+    assert [one["restricted"] for one in told] == [{"kle": ["27.36.*"], "citizens": 1}] * 2
+    with database.connect(store.dsn, "test") as connection:
+        assert facts.load(connection).senders[AARHUS, "sbsys"].restricted_citizens == {CITIZEN}
+
+
+def test_an_operator_may_narrow_and_nothing_else(store: Store) -> None:
     for body in (SENDER, READER):
         with pytest.raises(NotYoursError):
             store.put(body, by=OPERATOR)
         store.put(body)
         with pytest.raises(NotYoursError):
-            store.put({**body, "kle": ["27.36.*"]}, by=OPERATOR)
+            store.put({**body, "state": "SUSPENDED", "from_date": "2019-12-31"}, by=OPERATOR)
         with pytest.raises(NotYoursError):
-            store.put({**body, "state": "SUSPENDED", "kle": ["N*", "27.*"]}, by=OPERATOR)
+            store.put({**body, "kle": ["27.36.*"], "signed_by": "Bo"}, by=OPERATOR)
+        store.put({**body, "kle": ["27.36.*"]}, by=OPERATOR)
+        with pytest.raises(NotYoursError):
+            store.put(body, by=OPERATOR)
+        store.put(body)
         store.put({**body, "state": "SUSPENDED", "reason": "forkerte sager"}, by=OPERATOR)
         with pytest.raises(NotYoursError):
             store.put(body, by=OPERATOR)

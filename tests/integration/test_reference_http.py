@@ -66,7 +66,8 @@ def test_over_http_everything_is_put_and_got(store: Store) -> None:
         assert [one["name"] for one in client.get("/v1/authorities").json()] == ["Eksempel"]
         choice = {"authority": AARHUS, "kle": ["27.*"], "from_date": "2021-01-01"}
         assert client.put("/v1/delimitations", json=choice).json()[0]["version"] == 1
-        assert client.get("/v1/delimitations").json() == [choice | {"active_only": False}]
+        shown = choice | {"active_only": False, "effective_from": None, "effective_to": None}
+        assert client.get("/v1/delimitations").json() == [shown]
         cleared = client.delete(f"/v1/delimitations/{AARHUS}").json()
         assert cleared == {"authority": AARHUS, "version": 2, "changed": True}
         assert client.get("/v1/delimitations").json() == []

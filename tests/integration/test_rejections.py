@@ -86,6 +86,9 @@ def test_rejections_are_listed_and_shown_without_the_event_unless_asked(rejectio
     assert one["remedy"].startswith("Use a number")
     assert "e-1" not in rejections.does("show", kept)[1]["payload"]
     assert json.loads(rejections.does("show", kept, "--payload")[1]["payload"]) == EVENT
+    with database.connect(rejections.dsn, "test") as connection:
+        logged = connection.execute("SELECT overview, purpose, authorities FROM access_log").fetchall()
+    assert logged == [("rejections", f"rejection {kept}", [AARHUS])]
     assert rejections.does("show", str(uuid.uuid4()))[0] == 1
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
@@ -25,6 +25,7 @@ from broker.overviews.reading import NotLoggedError
 from broker.overviews.search import Refused
 from broker.store import access_log, database
 from broker.store import search as index_store
+from broker.store.second_line import Bounds, behind
 from tests.integration.searching import AT, Index, listed, opened, state_like
 from tests.unit.worlds import (
     CITIZENS,
@@ -358,7 +359,8 @@ def test_every_read_is_logged_with_what_was_shown_and_without_the_citizens_numbe
     assert (shown["reader"]["subject"], shown["reader"]["role"]) == ("employee-1", "employee")
     assert (nothing["decision"], nothing["reason"], nothing["cases"]) == ("deny", "nothing_permitted", [])
     assert shown["subject"] != nothing["subject"]
-    assert (by_key["subject"], by_key["cases"]) == (None, [key])
+    assert (by_key["subject"], by_key["cases"], by_key["shown"]) == (None, [key], [shown["subject"]])
+    assert (shown["shown"], shown["authorities"]) == (None, [AARHUS])
     assert CITIZEN not in str((shown, nothing, by_key))
 
 
@@ -400,3 +402,43 @@ def test_a_key_made_in_a_transaction_that_failed_hashes_nothing_afterwards(index
 
     lost, kept, elsewhere = index.runner.run(keys())
     assert lost != kept == elsewhere
+
+
+def test_behind_the_second_line_a_statement_without_conditions_sees_the_readers_rows_alone(index: Index) -> None:
+    elsewhere = an_entry("29189420", "27.36.04", 2, parties=(("SECONDARY", CITIZENS[0]),))
+    a_case(index, 1)
+    index.put([state_like(elsewhere, 2)])
+
+    def seen(bounds: Bounds) -> list[str]:
+        async def look() -> list[str]:
+            async with index.pool.connection() as connection, behind(connection, bounds):
+                rows = await (await connection.execute("SELECT authority FROM entry ORDER BY 1")).fetchall()
+                return [authority for (authority,) in rows]
+
+        return index.runner.run(look())
+
+    assert seen(Bounds((AARHUS,), ())) == [AARHUS]
+    assert seen(Bounds((AARHUS, "29189420"), ())) == ["29189420", AARHUS]
+    assert seen(Bounds((), (CITIZENS[0],))) == ["29189420", AARHUS]
+    assert seen(Bounds((), (CITIZENS[1],))) == []
+    assert seen(Bounds((), ())) == []
+
+
+def test_the_second_line_lets_nothing_be_written_and_ends_with_its_block(index: Index) -> None:
+    a_case(index)
+
+    async def outcome(*, within: bool) -> tuple[str, int]:
+        async with index.pool.connection() as connection:
+            async with connection.transaction() if within else nullcontext():
+                async with behind(connection, Bounds((), ())):
+                    pass
+                row = await (await connection.execute("SELECT count(*) FROM entry")).fetchone()
+            try:
+                async with behind(connection, Bounds((AARHUS,), ())):
+                    await connection.execute("UPDATE entry SET user_key = 'x'")
+            except psycopg.errors.InsufficientPrivilege as refused:
+                return type(refused).__name__, 0 if row is None else row[0]
+            return "written", -1
+
+    for within in (False, True):
+        assert index.runner.run(outcome(within=within)) == ("InsufficientPrivilege", 1)

@@ -138,6 +138,7 @@ def test_a_good_event_is_classified_and_keeps_its_original_classification() -> N
         "original": {"kle": "27.36.04", "facet": "G01", "local_code": None},
         "rule": None,
         "edition": "2020-01-01",
+        "on": "2023-11-14",
     }
 
 

@@ -13,6 +13,7 @@ from broker.domain.agreement import AgreementState, Delimitation, Facts, SenderA
 from broker.domain.batch import Arrival, Place, Plan, plan
 from broker.domain.case import CaseEvent
 from broker.domain.kle import Edition, KleBook, Patterns
+from broker.domain.kle_rules import Rule, Rules
 from broker.processing.arrivals import Records, closer, decode, look
 from broker.store.rows import fresh, plain_row, row, settle_fresh
 from broker.stream.framing import Decoder, encode
@@ -28,6 +29,15 @@ DECODER = Decoder("case_event", lambda _: None)
 EDITIONS = (
     Edition(date(2010, 1, 1), dict.fromkeys((*KLE, "27.01.01"), "emne")),
     Edition(date(2023, 11, 15), dict.fromkeys(KLE, "emne")),
+)
+RULES = (
+    Rules(),
+    Rules(
+        (
+            Rule("*", "sbsys", "27.36.*", None, "32.45.04", None, date(2023, 11, 15)),
+            Rule(AUTHORITY, "*", "27.01.01", None, "27.35.08", "G01", date(2000, 1, 1)),
+        )
+    ),
 )
 OPEN = SenderAgreement(AUTHORITY, "sbsys", 1, AgreementState.FULL, Patterns.of(["N*"]), 4, date(2000, 1, 1))
 ALL = Facts(1, {(AUTHORITY, "sbsys"): OPEN}, kle=KleBook(EDITIONS))
@@ -143,7 +153,7 @@ def known(draw: st.DrawFn) -> Facts:
         1,
         {(AUTHORITY, "sbsys"): agreement},
         delimitations={AUTHORITY: (choice,)} if draw(st.booleans()) else {},
-        kle=KleBook(EDITIONS[: draw(st.sampled_from((2, 1, 0)))]),
+        kle=KleBook(EDITIONS[: draw(st.sampled_from((2, 1, 0)))], rules=draw(st.sampled_from(RULES))),
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from broker.domain.kle import Edition, KleBook, Mapped, Patterns, is_pattern
 from broker.domain.outcome import Code, Rejected
 
+AUTHORITY, SYSTEM = "55133018", "nexus"
 PAIRS = st.integers(0, 99).map(lambda pair: f"{pair:02d}")
 NUMBERS = st.builds(lambda a, b, c: f"{a}.{b}.{c}", PAIRS, PAIRS, PAIRS)
 
@@ -67,7 +68,7 @@ def test_what_is_not_in_the_grammar_is_no_pattern(text: str) -> None:
 def test_every_number_maps_or_is_rejected_and_never_raises(
     book: KleBook, kle: str, facet: str | None, on: date
 ) -> None:
-    match book.map({"kle": kle, "facet": facet}, on):
+    match book.map(AUTHORITY, SYSTEM, {"kle": kle, "facet": facet}, on):
         case Mapped(number, mapped_facet, edition):
             in_force = book.in_force(on)
             assert (number, mapped_facet) == (kle, facet)
@@ -92,14 +93,16 @@ def test_a_number_is_judged_on_the_cases_date_and_called_by_its_newest_title() -
     first, second = date(2020, 1, 1), date(2024, 1, 1)
     book = KleBook((Edition(first, {"27.36.04": "Old", "27.36.08": "Gone"}), Edition(second, {"27.36.04": "New"})))
 
-    assert book.map({"kle": "27.36.08"}, second - timedelta(days=1)) == Mapped("27.36.08", None, first)
-    retired = book.map({"kle": "27.36.08"}, second)
+    assert book.map(AUTHORITY, SYSTEM, {"kle": "27.36.08"}, second - timedelta(days=1)) == Mapped(
+        "27.36.08", None, first
+    )
+    retired = book.map(AUTHORITY, SYSTEM, {"kle": "27.36.08"}, second)
     assert isinstance(retired, Rejected)
     assert retired.code is Code.KLE_RETIRED
     assert (book.title("27.36.04"), book.title("27.36.08"), book.title("99.99.99")) == ("New", "Gone", None)
 
 
 def test_a_local_code_alone_asks_for_a_rule() -> None:
-    asked = KleBook().map({"local_code": "§ 83 a"}, date(2024, 1, 1))
+    asked = KleBook().map(AUTHORITY, SYSTEM, {"local_code": "§ 83 a"}, date(2024, 1, 1))
     assert isinstance(asked, Rejected)
     assert asked.code is Code.UNMAPPED_LOCAL_CODE

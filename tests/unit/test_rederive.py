@@ -4,13 +4,16 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, cast
 
+import orjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from broker.domain.agreement import Facts
+from broker.domain.agreement import Facts, day_of
 from broker.domain.case import CaseEvent, State, content_hash, merge_all, said_by, stamp_of
 from broker.domain.classify import Classified, judge
+from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook
+from broker.domain.kle_rules import Rule, Rules
 from broker.domain.rederive import rederived, registered_at
 from broker.store.document import dump, load
 from broker.stream.framing import HEADER, encode
@@ -18,12 +21,23 @@ from tests.strategies import AUTHORITY, CASES, KLE, events
 from tests.unit.worlds import sender_agreement
 
 DAY = 86_400_000_000
+KEY = EntryKey(AUTHORITY, "sbsys", CASES[0])
 FIRST = date(2000, 1, 1)
 CREATED = st.integers(0, 40).map(lambda days: (19_000 + days) * DAY)
 EDITIONS = st.dictionaries(
     st.integers(0, 40).map(lambda days: date.fromordinal(date(1970, 1, 1).toordinal() + 19_000 + days)),
     st.sets(st.sampled_from(KLE)),
     max_size=3,
+)
+RULES = st.lists(
+    st.builds(
+        lambda kle, number, since: Rule(AUTHORITY, "sbsys", kle, None, number, None, since),
+        st.sampled_from(("N*", "27.*", "27.36.*", *KLE)),
+        st.sampled_from(KLE),
+        CREATED.map(day_of),
+    ),
+    max_size=3,
+    unique_by=lambda rule: rule.kle,
 )
 
 
@@ -69,15 +83,15 @@ def held(arrived: list[CaseEvent], known: Facts) -> State:
 def test_unchanged_facts_change_nothing(arrived: list[CaseEvent], editions: dict[date, set[str]]) -> None:
     known = facts(editions)
     state = held(arrived, known)
-    assert rederived(state, known) is state
+    assert rederived(KEY, state, known) is state
 
 
 @given(histories(), EDITIONS, EDITIONS)
 def test_to_derive_anew_twice_is_to_do_it_once(
     arrived: list[CaseEvent], before: dict[date, set[str]], after: dict[date, set[str]]
 ) -> None:
-    once = rederived(held(arrived, facts(before)), facts(after))
-    assert rederived(once, facts(after)) is once
+    once = rederived(KEY, held(arrived, facts(before)), facts(after))
+    assert rederived(KEY, once, facts(after)) is once
 
 
 @given(events(), CREATED, CREATED, EDITIONS, EDITIONS)
@@ -90,7 +104,7 @@ def test_an_event_derived_anew_is_the_event_judged_by_the_new_editions(
     stood, fresh = judged(event, facts(before)), judged(event, facts(after))
     assume(stood is not None)
     assert stood is not None
-    anew = rederived(stood, facts(after))
+    anew = rederived(KEY, stood, facts(after))
     if fresh is not None:
         assert anew == fresh
     else:
@@ -103,15 +117,15 @@ def test_what_was_unmapped_comes_back_with_the_edition_that_knew_it(
 ) -> None:
     whole = facts({on: set(KLE) for on in editions})
     state = held(arrived, whole)
-    gone = rederived(state, facts({on: set() for on in editions}))
-    assert rederived(gone, whole) == state
+    gone = rederived(KEY, state, facts({on: set() for on in editions}))
+    assert rederived(KEY, gone, whole) == state
 
 
 @given(histories(), EDITIONS, EDITIONS)
 def test_what_is_derived_anew_can_be_kept(
     arrived: list[CaseEvent], before: dict[date, set[str]], after: dict[date, set[str]]
 ) -> None:
-    state = rederived(held(arrived, facts(before)), facts(after))
+    state = rederived(KEY, held(arrived, facts(before)), facts(after))
     assume(state.source[1] is not None)
     assert load(dump(state)) == state
 
@@ -127,4 +141,27 @@ def test_agreements_and_delimitations_do_not_change_a_state(
 ) -> None:
     known = facts(editions)
     state = held(arrived, known)
-    assert rederived(state, replace(known, revision=2, senders={})) is state
+    assert rederived(KEY, state, replace(known, revision=2, senders={})) is state
+
+
+@given(st.lists(st.tuples(events(), CREATED, CREATED), min_size=1, max_size=5), RULES, RULES)
+def test_to_derive_anew_is_to_derive_from_scratch_whatever_the_rules_were(
+    drawn: list[tuple[CaseEvent, int, int]], before: list[Rule], after: list[Rule]
+) -> None:
+    arrived = []
+    for event, created, registered in drawn:
+        said = cast("dict[str, Any]", {**event, "case_id": CASES[0], "registered_at": registered})
+        if said.get("properties") is not None:
+            said["properties"] = {**said["properties"], "created_at": created}
+        arrived.append(cast("CaseEvent", said))
+    stood, wanted = ruled(before), ruled(after)
+    assert digest(rederived(KEY, held(arrived, stood), wanted)) == digest(held(arrived, wanted))
+
+
+def ruled(rules: list[Rule]) -> Facts:
+    known = facts({})
+    return replace(known, kle=KleBook(known.kle.editions, rules=Rules(tuple(rules))))
+
+
+def digest(state: State) -> bytes:
+    return content_hash(orjson.dumps(orjson.loads(dump(state)), option=orjson.OPT_SORT_KEYS))

@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.api import guard
 from broker.domain.outcome import Code, Rejected
-from connectors.xml import DEEPEST, LARGEST, MOST, WIDEST, local_name, parse
+from broker.intake.xml import DEEPEST, LARGEST, MOST, WIDEST, local_name, parse
 
 LAUGHS = '<!DOCTYPE l [<!ENTITY a0 "ha">{}]><l b="&a9;">&a9;</l>'.format(
     "".join(f'<!ENTITY a{number} "{f"&a{number - 1};" * 10}">' for number in range(1, 10))
@@ -158,7 +158,7 @@ def test_no_body_whatever_makes_it_raise(body: bytes) -> None:
 MEMORY = 300 * 1024 * 1024
 CHILD = """
 import resource, sys
-from connectors.xml import parse
+from broker.intake.xml import parse
 from broker.domain.outcome import Rejected
 from tests.unit.test_xml import HOSTILE
 bodies = [*HOSTILE.values(), b"<a>" + b"<b/>" * 4_000_000, b"<a>" * 3_000_000, b"<a>" + b"x" * 50_000_000 + b"</a>"]

@@ -1,11 +1,4 @@
 -- The authorities that hold anything of a citizen, a party or a user key, or one of these entries.
-SELECT authority FROM entry WHERE primary_party = ANY(%(primary_parties)s::text[])
-UNION
-SELECT authority FROM entry WHERE parties && %(other_parties)s::text[]
-UNION
-SELECT authority FROM entry WHERE user_key = %(user_key)s::text
-UNION
-SELECT authority
-FROM entry
-JOIN unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[]) AS asked (authority, system, case_id)
-    USING (authority, system, case_id)
+SELECT DISTINCT authority FROM entry_candidates(
+    %(primary_parties)s::text[], %(other_parties)s::text[], %(user_key)s::text,
+    %(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[])

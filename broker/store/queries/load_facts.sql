@@ -1,4 +1,5 @@
--- All reference data as one JSON value: the newest version of each agreement, every KLE edition.
+-- All reference data as one JSON value: the newest version of each agreement, what of a delimitation is in effect on the
+-- day the clock has come to, all of KLE.
 SELECT json_build_object(
     'revision', (SELECT revision FROM reference_revision),
     'senders', coalesce((
@@ -10,12 +11,25 @@ SELECT json_build_object(
         FROM (SELECT DISTINCT ON (authority, overview, client) body
               FROM reader_agreement ORDER BY authority, overview, client, version DESC) newest), '[]'),
     'delimitations', coalesce((
-        SELECT json_agg(json_build_object('authority', authority, 'body', body))
+        SELECT json_agg(json_build_object('authority', authority, 'body', coalesce((
+            SELECT jsonb_agg(choice) FROM jsonb_array_elements(body) AS choice, clock
+            WHERE coalesce((choice ->> 'effective_from')::date <= clock.day, true)
+                AND coalesce((choice ->> 'effective_to')::date > clock.day, true)), '[]')))
         FROM (SELECT DISTINCT ON (authority) authority, body
               FROM delimitation ORDER BY authority, version DESC) newest), '[]'),
+    'citizen_views', coalesce((
+        SELECT json_agg(json_build_object('authority', authority, 'body', body))
+        FROM (SELECT DISTINCT ON (authority) authority, body
+              FROM citizen_view ORDER BY authority, version DESC) newest), '[]'),
     'authorities', coalesce((SELECT json_agg(body) FROM authority), '[]'),
-    'editions', coalesce((
-        SELECT json_agg(json_build_object('published', published, 'titles', titles) ORDER BY published)
-        FROM (SELECT published, json_object_agg(number, title) AS titles
-              FROM kle_subject GROUP BY published) edition), '[]')
+    'editions', coalesce((SELECT json_agg(body ORDER BY published) FROM kle_editions), '[]'),
+    'facets', coalesce((SELECT json_agg(body ORDER BY published) FROM kle_facet_lists), '[]'),
+    'kle_rules', coalesce((
+        SELECT json_agg(body)
+        FROM (SELECT DISTINCT ON (authority, system) body
+              FROM kle_rules ORDER BY authority, system, version DESC) newest), '[]'),
+    'kle_local', coalesce((
+        SELECT json_agg(body)
+        FROM (SELECT DISTINCT ON (authority) body
+              FROM kle_local ORDER BY authority, version DESC) newest), '[]')
 )

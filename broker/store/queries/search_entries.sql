@@ -4,20 +4,12 @@ WITH allowed AS MATERIALIZED (
     FROM jsonb_to_recordset(%(grants)s::jsonb) AS granted(
         kind text, authority text, kle text[], prefixes text[], levels smallint[],
         system text, since bigint, citizens text[])
-), candidate AS (
-    SELECT authority, system, case_id FROM entry WHERE primary_party = ANY(%(primary_parties)s::text[])
-    UNION
-    SELECT authority, system, case_id FROM entry WHERE parties && %(other_parties)s::text[]
-    UNION
-    SELECT authority, system, case_id FROM entry WHERE user_key = %(user_key)s::text
-    UNION
-    SELECT authority, system, case_id
-    FROM entry
-    JOIN unnest(%(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[]) AS asked (authority, system, case_id)
-        USING (authority, system, case_id)
 )
 SELECT e.authority, e.system, e.case_id::text, e.created_at, e.newest, e.received_at, e.indexed_at, e.document
-FROM candidate JOIN entry e USING (authority, system, case_id)
+FROM entry_candidates(
+    %(primary_parties)s::text[], %(other_parties)s::text[], %(user_key)s::text,
+    %(authorities)s::text[], %(systems)s::text[], %(case_ids)s::uuid[]) AS candidate
+JOIN entry e USING (authority, system, case_id)
 WHERE e.complete
   AND e.kle IS NOT NULL
   AND (%(kle)s::text[] IS NULL OR e.kle ^@ ANY(%(kle)s::text[]))

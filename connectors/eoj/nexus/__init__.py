@@ -1,6 +1,7 @@
 """KMD Nexus, a care journal that is polled by following its links."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.eoj.nexus.client import poller
 from connectors.eoj.nexus.payloads import Gone, Record
 from connectors.eoj.nexus.translate import split, translate
@@ -30,4 +31,10 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Record, Gone),
+    cannot={
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.ONE_LEVEL,
+        inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+        inexpressible.SEVERAL_PARTIES: inexpressible.ONLY_THE_CITIZEN,
+    },
 )

@@ -1,6 +1,7 @@
 """Sensum (EG), whose extract files are dropped in a folder."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.eoj.sensum.folder import poller
 from connectors.eoj.sensum.payloads import Row
 from connectors.eoj.sensum.table import split
@@ -29,4 +30,11 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Row),
+    cannot={
+        inexpressible.REMOVAL: inexpressible.NEVER_SAYS_GONE,
+        inexpressible.RETIRED_KLE: inexpressible.KLE_FROM_CONFIGURATION,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.ONE_LEVEL,
+        inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+        inexpressible.SEVERAL_PARTIES: inexpressible.ONLY_THE_CITIZEN,
+    },
 )

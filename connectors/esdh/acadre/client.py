@@ -20,13 +20,13 @@ import orjson
 from lxml import etree
 
 from broker.domain.outcome import Rejected
+from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
 from connectors.retry import Asker, Patience, whole
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
-from connectors.xml import parse
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from broker.domain.outcome import Code, Rejected
-from connectors.xml import Element, local_name, parse
+from broker.intake.xml import Element, local_name, parse
 
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 # What the schema lets occur more than once, as far as it is read: a list, also of one.

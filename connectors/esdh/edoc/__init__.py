@@ -1,6 +1,7 @@
 """eDoc, a case system that is polled over SOAP."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.esdh.edoc.client import poller
 from connectors.esdh.edoc.payloads import CaseFile
 from connectors.esdh.edoc.translate import split, translate
@@ -31,4 +32,10 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, CaseFile),
+    cannot={
+        inexpressible.REMOVAL: inexpressible.NEVER_SAYS_GONE,
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.NO_LEVELS,
+        inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+    },
 )

@@ -18,11 +18,11 @@ import httpx
 from lxml import etree
 
 from broker.domain.outcome import Rejected
+from broker.intake.xml import Element, local_name, parse
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
 from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
-from connectors.xml import Element, local_name, parse
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200

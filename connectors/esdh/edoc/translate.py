@@ -10,13 +10,13 @@ from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
+from broker.intake.xml import Element, local_name, parse
 from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.edoc import mapping
 from connectors.esdh.edoc.payloads import CaseDocument, CaseFile, Participants
 from connectors.flaws import pointer
 from connectors.sharepoint import facet, kle_number
-from connectors.xml import Element, local_name, parse
 
 # A list of one is a list, so that a pointer into it is the same.
 _LISTS: Final = frozenset({"CaseFileParticipant", "Document"})

@@ -1,6 +1,7 @@
 """GetOrganized, a case system on SharePoint that is polled."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.esdh.getorganized.client import poller
 from connectors.esdh.getorganized.payloads import Shown
 from connectors.esdh.getorganized.translate import split, translate
@@ -28,4 +29,11 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Shown),
+    cannot={
+        inexpressible.REMOVAL: inexpressible.NEVER_SAYS_GONE,
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.NO_LEVELS,
+        inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+        inexpressible.SEVERAL_PARTIES: inexpressible.ONLY_PRIMARY,
+    },
 )

@@ -17,12 +17,12 @@ import httpx
 import orjson
 
 from broker.domain.outcome import Rejected
+from broker.intake.xml import Element, parse
 from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience
 from connectors.runner import Cursor, Page
 from connectors.times import http_date, micros_or_last
-from connectors.xml import Element, parse
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200

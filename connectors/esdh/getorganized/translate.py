@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from broker.domain.case import CaseEvent, ItemGroup
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
+from broker.intake.xml import local_name, parse
 from connectors import event as canonical
 from connectors.configuration import state_of, table
 from connectors.esdh.getorganized import mapping
@@ -19,7 +20,6 @@ from connectors.esdh.getorganized.payloads import Case, Document
 from connectors.flaws import pointer, rejection
 from connectors.payload import listed
 from connectors.sharepoint import facet, kle_number, lookups
-from connectors.xml import local_name, parse
 
 _CONTACT_PARTS: Final = 5
 _NO_ROW: Final = "a z:row in well-formed XML without a DTD"

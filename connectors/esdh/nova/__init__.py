@@ -1,6 +1,7 @@
 """KMD Nova, a case system that is polled."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.esdh.nova.client import poller
 from connectors.esdh.nova.payloads import Case, Deleted
 from connectors.esdh.nova.translate import split, translate
@@ -31,4 +32,7 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Case, Deleted),
+    cannot={
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+    },
 )

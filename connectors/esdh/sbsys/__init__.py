@@ -1,6 +1,7 @@
 """SBSYS (SBSIP), a case system that is polled."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.esdh.sbsys.client import poller
 from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.esdh.sbsys.translate import split, translate
@@ -28,4 +29,8 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Sag, SlettetSag),
+    cannot={
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.NO_LEVELS,
+    },
 )

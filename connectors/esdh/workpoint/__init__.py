@@ -1,6 +1,7 @@
 """WorkPoint 365, a case system on SharePoint that tells of changes by webhook."""
 
 from broker.intake.connector import Connector
+from connectors import inexpressible
 from connectors.esdh.workpoint.client import poller
 from connectors.esdh.workpoint.payloads import Deletion, Registration
 from connectors.esdh.workpoint.translate import split, translate
@@ -30,4 +31,10 @@ CONNECTOR = Connector(
     },
     poller=poller,
     unknown=lambda payload: unknown_fields(payload, Registration, Deletion),
+    tells_changes_only=True,
+    cannot={
+        inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+        inexpressible.STRICTER_DOCUMENT: inexpressible.NO_LEVELS,
+        inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+    },
 )

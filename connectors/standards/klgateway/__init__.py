@@ -4,7 +4,7 @@ from broker.intake.connector import Connector
 from connectors.standards.klgateway.bundle import split
 from connectors.standards.klgateway.translate import translate
 from connectors.standards.klgateway.unread import unknown
-from connectors.standards.klgateway.vendor import MEDIA_TYPES, SETTINGS
+from connectors.standards.klgateway.vendor import CANNOT, MEDIA_TYPES, SETTINGS
 
 NOTES = """\
 Known [read in the published profiles]: one bundle for each citizen with planned and completed interventions,
@@ -14,5 +14,13 @@ case a completed intervention without a link belongs to, FFB codes in the place 
 Auth: a bearer token of the vendor role. A planned intervention is a case; the rest are notes in its journal."""
 
 CONNECTOR = Connector(
-    "klgateway", "standard", MEDIA_TYPES, split, translate, notes=NOTES, settings=SETTINGS, unknown=unknown
+    "klgateway",
+    "standard",
+    MEDIA_TYPES,
+    split,
+    translate,
+    notes=NOTES,
+    settings=SETTINGS,
+    unknown=unknown,
+    cannot=CANNOT,
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Connector, Source
+from connectors import inexpressible
 from connectors.standards.klgateway.bundle import split
 from connectors.standards.klgateway.translate import translate
 from connectors.standards.klgateway.unread import unknown
@@ -19,6 +20,13 @@ SETTINGS: Final = {
     "identifiers": "number system -> CPR or ECPR, besides the national ones",
     "states": "CarePlan.status -> state",
     "security_labels": '"system|code" -> sensitivity',
+}
+CANNOT: Final = {
+    inexpressible.RETIRED_KLE: inexpressible.KLE_FROM_CONFIGURATION,
+    inexpressible.CONFIDENTIAL_TITLE: inexpressible.ONE_TITLE,
+    inexpressible.NO_PRIMARY_PARTY: inexpressible.ALWAYS_A_CITIZEN,
+    inexpressible.RESTRICTION: inexpressible.NOBODY_NAMED,
+    inexpressible.SEVERAL_PARTIES: inexpressible.ONLY_THE_CITIZEN,
 }
 
 
@@ -42,7 +50,7 @@ Assumed: every default in its mapping.py. To be settled with the supplier before
 sends, its code systems, what stands in meta.lastUpdated.
 Auth: a bearer token of the vendor role for system {name}."""
     return Connector(
-        name, "eoj", MEDIA_TYPES, split, theirs, notes=notes, settings=SETTINGS, poller=None, unknown=unknown
+        name, "eoj", MEDIA_TYPES, split, theirs, notes=notes, settings=SETTINGS, unknown=unknown, cannot=CANNOT
     )
 
 

@@ -1,6 +1,7 @@
 """SF1470 v6: the national case and document index's own service, for whoever delivers to it already."""
 
 from broker.intake.connector import Connector
+from connectors.inexpressible import DOCUMENTS_APART, STRICTER_DOCUMENT
 from connectors.standards.sf1470.requests import split
 from connectors.standards.sf1470.service import SERVICE
 from connectors.standards.sf1470.translate import translate
@@ -27,4 +28,5 @@ CONNECTOR = Connector(
         "link_template": "an address with {UUID} in it",
     },
     service=SERVICE,
+    cannot={STRICTER_DOCUMENT: DOCUMENTS_APART},
 )

@@ -10,10 +10,10 @@ from lxml import etree
 from lxml.builder import ElementMaker
 
 from broker.domain.identity import is_uuid
+from broker.intake.xml import Element
 from connectors.standards.sf1470 import mapping
 from connectors.standards.sf1470.names import HEADER, NAMESPACES, OPERATIONS, SOAP, qualified
 from connectors.standards.sf1470.requests import Request
-from connectors.xml import Element
 
 DONE: Final = 20
 REFUSED: Final = 40

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 from lxml import etree
 
 from broker.domain.outcome import Code, Rejected
+from broker.intake.xml import Element, parse
 from connectors.standards.sf1470.names import ADDRESSING, HEADER, OPERATIONS, SECURITY, SOAP, qualified
 from connectors.standards.sf1470.translate import AGAIN
 from connectors.standards.sf1470.tree import local, plain
-from connectors.xml import Element, parse
 
 _BY_ELEMENT: Final = {qualified(operation.asked): name for name, operation in OPERATIONS.items()}
 _WRITES: Final = {

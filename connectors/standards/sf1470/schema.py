@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from lxml import etree
 from lxml.builder import ElementMaker
 
+from broker.intake.xml import Element
 from connectors.standards.sf1470.names import HEADER, NAMESPACES, SERVICES, Operation
-from connectors.xml import Element
 
 _XSD: Final = "http://www.w3.org/2001/XMLSchema"
 _WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"

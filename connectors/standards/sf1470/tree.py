@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from connectors.xml import Element
+from broker.intake.xml import Element
 
 # Elements that may come more than once, wherever they stand.
 LISTED: Final = frozenset(

@@ -26,13 +26,17 @@ _WIDER: Final = etree.XPath(f"boolean(//*[@*[{WIDEST + 1}]])")
 _NO_DOCTYPE: Final = Rejected(Code.MALFORMED_PAYLOAD, "", "XML without a document type")
 
 
-def parse(body: bytes) -> Element | Rejected:
-    """The root of the document; comments and processing instructions are left out."""
+def parse(body: bytes, most: int = MOST) -> Element | Rejected:
+    """The root of the document; comments and processing instructions are left out.
+
+    Args:
+        most: tags and attributes.
+    """
     if len(body) > LARGEST:
         return Rejected(Code.TOO_LARGE, "", f"at most {LARGEST} bytes")
     # Every tag has a `<`, every attribute a `=`: counted before anything is built.
-    if body.count(b"<") + body.count(b"=") > MOST:
-        return Rejected(Code.TOO_LARGE, "", f"at most {MOST} tags and attributes")
+    if body.count(b"<") + body.count(b"=") > most:
+        return Rejected(Code.TOO_LARGE, "", f"at most {most} tags and attributes")
     # Before the parser learns any entity. UTF-16 is these letters with NULs between; what hides it better is met below.
     plain = body.replace(b"\0", b"").lstrip(_MARKS)
     if _DOCTYPE.match(plain):

@@ -1,0 +1,99 @@
+"""Coverage: which system delivers what of which KLE area for whom, and what is known of its completeness. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from broker.domain.agreement import AgreementState
+from broker.domain.kle import Patterns
+
+
+class Kind(StrEnum):
+    """What a system is for."""
+
+    ESDH = "ESDH"
+    EOJ = "EOJ"
+
+
+AREAS: Final[Mapping[str, Kind]] = {
+    "02.*": Kind.ESDH,
+    "05.*": Kind.ESDH,
+    "32.45.04": Kind.ESDH,
+    "27.*": Kind.EOJ,
+    "29.*": Kind.EOJ,
+}
+"""The areas that each kind of system is asked for."""
+OTHER: Final = "other"
+"""What is there under any other number, or under none."""
+_EOJ: Final = frozenset({"vitae", "sensum", "nexus", "modulus", "cura", "domus", "klgateway"})
+_ESDH: Final = frozenset({"acadre", "sbsys", "nova", "edoc", "getorganized", "workpoint"})
+Key = tuple[str, str, str]
+"""Authority, system, KLE area."""
+Source = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read, each by its key. agreements: state, and until when it is dispensed from delivering.
+
+    entries: all, incomplete ones, when the last one came. reconciled: when, and how many differed; by area, or by the
+    main group in which it lies.
+    """
+
+    agreements: Mapping[Source, tuple[AgreementState, date | None]]
+    entries: Mapping[Key, tuple[int, int, datetime]] = field(default_factory=dict)
+    rejections: Mapping[Key, int] = field(default_factory=dict)
+    reconciled: Mapping[Key, tuple[datetime, int]] = field(default_factory=dict)
+    asked: Mapping[Source, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+
+def prefixes() -> dict[str, str]:
+    """Area -> what its numbers begin with."""
+    return {area: Patterns.of([area]).prefixes[0] for area in AREAS}
+
+
+def areas_of(system: str) -> tuple[str, ...]:
+    """Those a system is asked for: every one where its name does not say of which kind it is."""
+    base = system.partition(":")[0]
+    kinds = {Kind.EOJ} if base in _EOJ else {Kind.ESDH} if base in _ESDH else set(Kind)
+    return tuple(area for area, kind in AREAS.items() if kind in kinds)
+
+
+def rows(known: Known, on: date) -> list[dict[str, Any]]:
+    """In the contract's shape, and beside it whether the source has still to be asked again.
+
+    One row for each area that the system is asked for, and for any other where something is.
+    """
+    there = {(authority, system, area) for authority, system in known.agreements for area in areas_of(system)}
+    return [_row(key, known, on) for key in sorted(there | known.entries.keys() | known.rejections.keys())]
+
+
+def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
+    authority, system, area = key
+    state, until = known.agreements.get((authority, system), (None, None))
+    entries, incomplete, last = known.entries.get(key, (0, 0, None))
+    main = authority, system, f"{area[:2]}.*"
+    reconciled_at, difference = known.reconciled.get(key) or known.reconciled.get(main) or (None, None)
+    return {
+        "authority": authority,
+        "system": system,
+        "kle_area": area,
+        "state": state,
+        "entries": entries,
+        "incomplete": incomplete,
+        "last_event_at": last,
+        "rejections_open": known.rejections.get(key, 0),
+        "reconciled_at": reconciled_at,
+        "difference": difference,
+        "dispensation_until": until if until is not None and until > on else None,
+        "ask_again": any(_touches(patterns, area) for patterns in known.asked.get((authority, system), ())),
+    }
+
+
+def _touches(patterns: Iterable[str], area: str) -> bool:
+    if area == OTHER:
+        return True
+    asked, own = Patterns.of(patterns), Patterns.of([area])
+    return bool(asked.both(own).prefixes)

@@ -1,0 +1,131 @@
+"""A source's own list of its cases against the index: what is missing, superfluous, older or newer here. Pure.
+
+What was registered or received after the list was begun is newer here, never superfluous: a list that races with
+live events takes nothing away.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from broker.domain.agreement import AgreementState, Delimitation, SenderAgreement, day_of, wanted
+from broker.domain.case import CaseEvent
+from broker.domain.identity import EVENT_NAMESPACE, EntryKey
+from broker.domain.kle import is_pattern
+
+Kind = Literal["missing", "superfluous", "older", "newer", "same", "outside"]
+DIFFERENCES: Final[tuple[Kind, ...]] = ("missing", "superfluous", "older", "newer")
+WRONG: Final[tuple[Kind, ...]] = ("missing", "superfluous", "older")
+"""What must be mended; what is newer here has merely overtaken the list."""
+NO_AREA: Final = "-"
+_GROUP: Final = 2
+_NUMBER: Final = 8
+_LAST: Final = (1 << 63) - 1
+FEW: Final = 10
+MOST: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a manifest; times in microseconds since 1970, UTC. `kle`: a number, a pattern, or what else it says.
+
+    created_at, state: where the source says them, a delimitation by date or state can be told from a missing case.
+    """
+
+    case_id: str
+    registered_at: int
+    kle: str | None = None
+    created_at: int | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the index has of a case. stands: it is not removed. replaced: another case hides it."""
+
+    registered_at: int
+    received_at: int
+    stands: bool = True
+    replaced: bool = False
+
+
+def compare(listed: int | None, expected: bool, held: Held | None, as_of: int) -> Kind | None:  # noqa: FBT001 - of a row
+    """What one case is; None where neither side has it.
+
+    Args:
+        listed: when the source registered it last; None where its list does not name it.
+        expected: by agreement and delimitation it belongs into the index.
+        as_of: when the source began to read its list.
+    """
+    if listed is None:
+        if held is None or not held.stands or held.replaced:
+            return None
+        return "newer" if max(held.received_at, held.registered_at) > as_of else "superfluous"
+    if held is not None and held.stands:
+        return _order(held.registered_at, listed)
+    if not expected:
+        return "outside"
+    return "newer" if held is not None and held.registered_at > listed else "missing"
+
+
+def _order(here: int, there: int) -> Kind:
+    if here == there:
+        return "same"
+    return "newer" if here > there else "older"
+
+
+def area_of(kle: str | None) -> str:
+    """The main group of a number or pattern, such as `27.*`."""
+    return f"{kle[:_GROUP]}.*" if kle is not None and is_pattern(kle) and kle[0].isdigit() else NO_AREA
+
+
+def is_expected(listed: Listed, agreement: SenderAgreement, choices: tuple[Delimitation, ...]) -> bool:
+    """Whether a listed case belongs into the index, as far as the line tells; in doubt it does.
+
+    While an agreement is restricted to named citizens, a list without citizens leaves no doubt to speak of: such a
+    case is expected only by its number.
+    """
+    if listed.created_at is not None and listed.created_at < agreement.since:
+        return False
+    number = listed.kle
+    if number is None or len(number) != _NUMBER or not is_pattern(number):
+        return True
+    if not agreement.kle.covers(number):
+        return False
+    if agreement.state is AgreementState.RESTRICTED and not agreement.restricted_kle.covers(number):
+        return False
+    if listed.created_at is None:
+        return not choices or any(choice.kle.covers(number) for choice in choices)
+    return wanted(choices, number, day_of(listed.created_at), listed.state)
+
+
+def removal(key: EntryKey, registered_at: int) -> CaseEvent:
+    """What vanished at the source: removed just after the registration that stands, before any newer one.
+
+    So an event that was under way, or comes later, brings the case back if the source registered it since.
+    """
+    return {
+        "event_id": str(uuid.uuid5(EVENT_NAMESPACE, f"vanished {key} {registered_at}")),
+        "system": key.system,
+        "authority": key.authority,
+        "case_id": key.case_id,
+        "registered_at": registered_at,
+        "sequence": _LAST,
+        "change": "REMOVED",
+        "removal_reason": "LEFT_INDEX",
+    }
+
+
+def too_many(removals: int, standing: int) -> bool:
+    """Whether more than a tenth of what stands would go: a list that is half is likelier than so many closed cases."""
+    return removals > FEW and removals * MOST > standing
+
+
+def prefixes(areas: Iterable[str]) -> list[str] | None:
+    """What KLE numbers of these patterns begin with; None is all. Raises ValueError naming what is no pattern."""
+    listed = list(areas)
+    for area in listed:
+        if not is_pattern(area):
+            raise ValueError(f"{area!r} is no KLE pattern")
+    return [area.rstrip("*") for area in listed] if listed and "N*" not in listed else None

@@ -1,0 +1,115 @@
+"""Explaining why a case is, or is not, shown: to the citizen, to auditors, to operators. Every explanation is logged.
+
+Nothing here tells a case that may not be spoken of from one that is not there.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from broker.domain.entry import party_ref
+from broker.domain.explanation import Explanation, Origin, explain
+from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
+from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Role, decide
+from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, written
+from broker.overviews.request import Strict, Text, cpr
+from broker.overviews.shown import provenance, text
+from broker.store import facts as facts_store
+from broker.store import search as index
+from broker.store.access_log import Access
+from broker.store.search import Found
+
+LOG: Final = "explain"
+BASIS: Final = "explanation"
+NOT_FOUND: Final = "not_found"
+
+
+def _of(check: Any) -> AfterValidator:
+    def test(said: str) -> str:
+        if not check(said):
+            raise ValueError("not of the form")
+        return said
+
+    return AfterValidator(test)
+
+
+class ExplainRequest(Strict):
+    """Which case in which overview; `citizen`: whom it is searched for by; `reader`: see the API; `at`: None is now."""
+
+    authority: Annotated[str, _of(is_cvr)]
+    system: Annotated[str, _of(is_system)]
+    case_id: Annotated[str, _of(is_uuid)]
+    overview: Annotated[Text, Field(max_length=40)]
+    citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
+    reader: dict[str, Any] | None = Field(default=None, repr=False)
+    at: AwareDatetime | None = None
+
+    @property
+    def key(self) -> EntryKey:
+        """The entry."""
+        return EntryKey(self.authority, self.system, self.case_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """No such case, or none that the caller may be told of."""
+
+
+async def explained(
+    connection: Connection, source: FactsSource, caller: Caller, asked: ExplainRequest, reader: Reader, now: datetime
+) -> dict[str, Any] | NotFound:
+    """The verdict on `reader` and its steps. Raises NotLoggedError."""
+    overview, found = POLICY.get(asked.overview), await index.by_key(connection, asked.key)
+    about = None if asked.citizen is None else party_ref("CPR", asked.citizen)
+    query = Query(asked.overview, reader, None if about is None else frozenset({about}))
+    if overview is not None and found is not None:
+        moment = asked.at or now
+        state = found.state()
+        entry = found.entry(state)
+        facts = await source.current(connection) if asked.at is None else await facts_store.at(connection, asked.at)
+        if caller.reader.role is Role.CITIZEN:
+            query = _own(query, caller)
+        judged = explain(overview, entry, query, facts, moment.date(), _origin(found, asked.at))
+        permitted = isinstance(decide(entry, query, facts, moment.date()), Permit)
+        if _may_be_told(caller, overview, asked, permitted=permitted):
+            access = Access(
+                caller.said, "explain", "permit", None, about, BASIS, None, [str(asked.key)], {*primary_persons(entry)}
+            )
+            await written(connection, access)
+            return told(judged)
+    await written(connection, Access(caller.said, LOG, "deny", None, about, None, NOT_FOUND))
+    return NotFound()
+
+
+def told(explanation: Explanation) -> dict[str, Any]:
+    """As the contract has it."""
+    return asdict(explanation)
+
+
+def _own(query: Query, caller: Caller) -> Query:
+    """A citizen asks as themselves, for themselves."""
+    own = frozenset[str]() if caller.citizen is None else frozenset({party_ref("CPR", caller.citizen)})
+    return Query(query.overview, caller.reader, own)
+
+
+def _may_be_told(caller: Caller, overview: Overview, asked: ExplainRequest, *, permitted: bool) -> bool:
+    """A citizen of what they may see; others within their authorities, operators about no named citizen."""
+    if caller.reader.role is Role.CITIZEN:
+        return overview.role is Role.CITIZEN and permitted
+    named = asked.citizen is not None and caller.reader.role is not Role.AUDITOR
+    return asked.authority in caller.authorities and not named
+
+
+def _origin(found: Found, at: datetime | None) -> Origin:
+    source = provenance(found.state())
+    return Origin(
+        source["event_id"],
+        text(found.received_at),
+        source["kle_original"],
+        source["kle_rule"],
+        source["kle_edition"],
+        source["agreement_version"],
+        at is not None and found.indexed_at > at,
+    )

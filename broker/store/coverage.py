@@ -1,0 +1,82 @@
+"""Counting for coverage, and reading what was counted.
+
+The index is counted part by part of its pages, round and round, so that one step costs the same however large it is; a
+question reads the sums of the last whole round. While entries are written, a round is no snapshot: one that moves to
+another page may be counted twice or not at all until the next round. Exactness is what reconciliation is for.
+"""
+
+import time
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final
+
+import psycopg
+
+from broker.domain import coverage
+from broker.domain.agreement import AgreementState
+from broker.domain.coverage import OTHER, Known
+from broker.store.database import query
+
+Connection = psycopg.Connection[Any]
+Async = psycopg.AsyncConnection[Any]
+PAGES: Final = 4096
+"""Pages of 8 KiB a part."""
+
+
+def count(connection: Connection, patience: float, pages: int = PAGES) -> bool:
+    """Go on with the round for so many seconds, one part at least; True when it has come to its end."""
+    began = time.monotonic()
+    while not _count_part(connection, pages):
+        if time.monotonic() - began >= patience:
+            return False
+    return True
+
+
+def _count_part(connection: Connection, pages: int) -> bool:
+    areas = _areas()
+    with connection.transaction():
+        ((part,),) = connection.execute("SELECT next_part FROM coverage_round FOR UPDATE").fetchall()
+        ((size,),) = connection.execute("SELECT pg_relation_size('entry') / 8192").fetchall()
+        last = max(0, size - 1) // pages
+        if part == 0:
+            connection.execute("UPDATE coverage_round SET began_at = clock_timestamp()")
+            connection.execute(query("coverage_count_rejections"), areas)
+        which = {"part": part, "first": f"({part * pages},0)", "until": f"({(part + 1) * pages},0)"}
+        connection.execute(query("coverage_count"), areas | which)
+        if part < last:
+            connection.execute("UPDATE coverage_round SET next_part = next_part + 1")
+            return False
+        connection.execute("DELETE FROM coverage_part WHERE part > %s", [last])
+        connection.execute(query("coverage_sum"))
+        connection.execute("UPDATE coverage_round SET next_part = 0, counted_at = began_at")
+    return True
+
+
+async def rows(connection: Async, authorities: Iterable[str] | None, on: date) -> list[dict[str, Any]]:
+    """Of these authorities; None: of all. `coverage.rows`."""
+    asked = {"authorities": None if authorities is None else sorted(authorities)}
+
+    async def read(name: str) -> list[tuple[Any, ...]]:
+        return await (await connection.execute(query(name), asked)).fetchall()
+
+    again: dict[coverage.Source, tuple[tuple[str, ...], ...]] = {}
+    for authority, system, kle, *_ in await read("asked_again"):
+        again[authority, system] = (*again.get((authority, system), ()), tuple(kle))
+    agreements = await read("coverage_agreements")
+    entries = await read("coverage_entries")
+    rejections = await read("coverage_rejections")
+    there = await (await connection.execute("SELECT to_regclass('reconciliation') IS NOT NULL")).fetchone()
+    reconciled = await read("coverage_reconciled") if there == (True,) else []
+    known = Known(
+        {(authority, system): (AgreementState(state), until) for authority, system, state, until in agreements},
+        {(authority, system, area): (all_, part, last) for authority, system, area, all_, part, last in entries},
+        {(authority, system, area): number for authority, system, area, number in rejections},
+        {(authority, system, area): (at, number) for authority, system, area, at, number in reconciled},
+        again,
+    )
+    return coverage.rows(known, on)
+
+
+def _areas() -> dict[str, Any]:
+    areas, prefixes = zip(*coverage.prefixes().items(), strict=True)
+    return {"areas": list(areas), "prefixes": list(prefixes), "other": OTHER}

@@ -1,0 +1,214 @@
+"""KLE in the database: editions of subjects, lists of facets, authorities' own numbers.
+
+Every change is one change of the reference data. What says the same as before is none.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from broker.domain.kle import Edition, difference
+from broker.domain.kle_rules import ANY
+from broker.domain.policy import Role
+from broker.store import kle_book
+from broker.store.change import changing
+from broker.store.database import query
+from broker.store.kle_shapes import LocalNumber
+from broker.store.reference import Kept, NotYoursError, Putter
+
+Connection = psycopg.AsyncConnection[Any]
+LOCAL: Final = Kept("kle_local", ("authority",))
+
+
+class NotInAGroupError(Exception):
+    """An authority's own number stands in no group of KL's; the message begins with its pointer."""
+
+
+class NoSuchEditionError(LookupError):
+    """There is no edition of that date."""
+
+
+async def put_edition(connection: Connection, edition: Edition, putter: Putter) -> dict[str, Any]:
+    """Add an edition of the subjects, or replace the one of that date. Raises NotYoursError."""
+    putter.must_serve_all()
+    async with changing(connection) as said:
+        before = await _editions(connection, "kle_editions", upto=edition.published)
+        stood = before[-1].titles if before else {}
+        touched = {number for number, _ in stood.items() ^ edition.titles.items()}
+        if not before or before[-1] != edition:
+            await connection.execute("DELETE FROM kle_edition WHERE published = %s", [edition.published])
+            await connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [edition.published])
+            await _copy(connection, "COPY kle_subject (published, number, title, retired) FROM STDIN", _rows(edition))
+            replaced = sorted((n, by) for n, successors in edition.successors.items() for by in successors)
+            await _copy(
+                connection,
+                "COPY kle_successor (published, number, successor) FROM STDIN",
+                [(edition.published, number, by) for number, by in replaced],
+            )
+            await connection.execute(query("touch_numbers"), {"numbers": sorted(touched)})
+            said.append(f"kle_edition {edition.published}")
+    return {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(touched)}
+
+
+async def put_facets(connection: Connection, facets: Edition, putter: Putter) -> dict[str, Any]:
+    """Add a list of facets, or replace the one of that date. Raises NotYoursError."""
+    putter.must_serve_all()
+    async with changing(connection) as said:
+        before = await _editions(connection, "kle_facet_lists", upto=facets.published)
+        stood = before[-1].titles if before else {}
+        if not before or before[-1] != facets:
+            await connection.execute("DELETE FROM kle_facet_list WHERE published = %s", [facets.published])
+            await connection.execute("INSERT INTO kle_facet_list (published) VALUES (%s)", [facets.published])
+            await _copy(connection, "COPY kle_facet (published, number, title, retired) FROM STDIN", _rows(facets))
+            said.append(f"kle_facets {facets.published}")
+    changed = len({number for number, _ in stood.items() ^ facets.titles.items()})
+    return {"edition": facets.published.isoformat(), "facets": len(facets.titles), "changed": changed}
+
+
+async def put_local(connection: Connection, numbers: Iterable[LocalNumber], putter: Putter) -> list[dict[str, Any]]:
+    """Replace the whole list of every authority that is named. Raises NotYoursError, NotInAGroupError."""
+    lists: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    async with changing(connection) as said:
+        rows = await connection.execute("SELECT DISTINCT left(number, 6) FROM kle_subject")
+        groups = {group for (group,) in await rows.fetchall()}
+        for place, own in enumerate(numbers):
+            if own.number[:6] not in groups:
+                raise NotInAGroupError(f"/{place}/number: {own.number} stands in no group of KL's")
+            lists[own.authority].append(own.body())
+        return [await _keep_local(connection, of, listed, putter, said) for of, listed in sorted(lists.items())]
+
+
+async def clear_local(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
+    """The authority has no numbers of its own any more. Raises NotYoursError."""
+    async with changing(connection) as said:
+        return await _keep_local(connection, authority, [], putter, said)
+
+
+async def local_numbers(connection: Connection) -> list[dict[str, Any]]:
+    """Every authority's, one by one."""
+    rows = await (await connection.execute(LOCAL.every())).fetchall()
+    return [own for _, body, _, _ in rows for own in body]
+
+
+async def number(connection: Connection, asked: str) -> dict[str, Any] | None:
+    """What every edition calls the number, when it is gone and what takes its place; None when none knows it."""
+    editions = await _editions(connection, "kle_editions", upto=date.max)
+    told = [
+        {
+            "edition": edition.published.isoformat(),
+            "title": edition.titles.get(asked),
+            "retired": None if asked not in edition.retired else edition.retired[asked].isoformat(),
+            "announced_retired": edition.announced(asked),
+            "successors": sorted(edition.successors.get(asked, ())),
+        }
+        for edition in editions
+        if asked in edition.titles or asked in edition.successors
+    ]
+    if not told:
+        return None
+    titles = [one["title"] for one in told if one["title"] is not None]
+    newest = editions[-1]
+    return {
+        "number": asked,
+        "title": titles[-1] if titles else None,
+        "in_newest_edition": newest.holds(asked, newest.published),
+        "editions": told,
+    }
+
+
+async def compared(connection: Connection, before: date, after: date) -> dict[str, Any]:
+    """What changed from one edition to another, and how many live entries stand on each number.
+
+    entries: all on the number. since: those of them whose case is from the later edition's date on, so that it is
+    what judges them. Raises NoSuchEditionError.
+    """
+    known = {edition.published: edition for edition in await _editions(connection, "kle_editions", upto=date.max)}
+    for day in (before, after):
+        if day not in known:
+            raise NoSuchEditionError(f"there is no edition of {day}")
+    changes = difference(known[before], known[after])
+    numbers = sorted({*changes.added, *changes.removed, *changes.retitled})
+    rows = await (await connection.execute(query("kle_entries"), {"numbers": numbers, "since": after})).fetchall()
+    live = {of: {"entries": entries, "since": since} for of, entries, since in rows}
+    none, successors = {"entries": 0, "since": 0}, known[after].successors
+    added = [{"number": n, "title": t, **live.get(n, none)} for n, t in sorted(changes.added.items())]
+    removed = [
+        {"number": n, "title": t, "successors": sorted(successors.get(n, ())), **live.get(n, none)}
+        for n, t in sorted(changes.removed.items())
+    ]
+    retitled = [
+        {"number": n, "before": was, "after": now, "announced_retired": known[after].announced(n), **live.get(n, none)}
+        for n, (was, now) in sorted(changes.retitled.items())
+    ]
+    return {
+        "before": before.isoformat(),
+        "after": after.isoformat(),
+        "added": added,
+        "removed": removed,
+        "retitled": retitled,
+    }
+
+
+async def keep(
+    connection: Connection,
+    kept: Kept,
+    key: tuple[str, ...],
+    body: list[dict[str, Any]],
+    putter: Putter,
+    said: list[str],
+) -> dict[str, Any]:
+    """A new version, unless it says what the newest says; of nothing, no list is the newest. Raises NotYoursError."""
+    must_keep(putter, key[0])
+    row = await (await connection.execute(kept.newest(), key)).fetchone()
+    version, stood = row or (0, [])
+    changed = stood != body
+    if changed:
+        version += 1
+        await connection.execute(kept.insert(), (*key, version, Jsonb(body), putter.name))
+        said.append(f"{kept.table} {'/'.join(key)} version {version}")
+    return {**dict(zip(kept.key, key, strict=True)), "version": version, "count": len(body), "changed": changed}
+
+
+async def _keep_local(
+    connection: Connection, authority: str, listed: list[dict[str, Any]], putter: Putter, said: list[str]
+) -> dict[str, Any]:
+    """What stands on these numbers is called otherwise, or comes to another one: that is owed as a rule's is."""
+    stood = await (await connection.execute(LOCAL.newest(), [authority])).fetchone()
+    kept = await keep(connection, LOCAL, (authority,), listed, putter, said)
+    if kept["changed"]:
+        numbers = sorted({own["number"] for own in [*listed, *(stood[1] if stood else ())]})
+        await connection.execute(query("touch_numbers"), {"numbers": numbers})
+        await connection.execute(query("owe_rules"), {"authority": authority, "system": ANY})
+    return kept
+
+
+def must_keep(putter: Putter, authority: str) -> None:
+    """Raises NotYoursError: what is for `*` is an operator's, an authority's own is its onboarding's."""
+    if authority == ANY:
+        putter.must_serve_all()
+        return
+    putter.must_be_of(authority)
+    if putter.role is not Role.ONBOARDING:
+        raise NotYoursError("only onboarding may change this")
+
+
+async def _editions(connection: Connection, view: str, upto: date) -> list[Edition]:
+    """Of a view, oldest first."""
+    look_up = sql.SQL("SELECT body FROM {} WHERE published <= %s ORDER BY published").format(sql.Identifier(view))
+    rows = await (await connection.execute(look_up, [upto])).fetchall()
+    return [kle_book.edition(row) for (row,) in rows]
+
+
+def _rows(edition: Edition) -> list[tuple[Any, ...]]:
+    return [(edition.published, n, title, edition.retired.get(n)) for n, title in sorted(edition.titles.items())]
+
+
+async def _copy(connection: Connection, statement: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            await copy.write_row(row)

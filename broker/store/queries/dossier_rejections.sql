@@ -1,0 +1,5 @@
+-- Events of an authority that could not be used and are still kept, where a number stands in them in the clear.
+SELECT rejection_id::text, system, event_id, code, pointer, at, encode(payload, 'escape') AS event
+FROM rejection
+WHERE authority = %(authority)s AND payload IS NOT NULL AND position(%(number)s::bytea IN payload) > 0
+ORDER BY at

@@ -1,0 +1,72 @@
+"""The right of access over real HTTP: everything, to the authority's auditors alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from click.testing import CliRunner
+
+from broker.cli import main
+from ops.embedded.part import Part
+from tests.integration.following import READER, a_case
+from tests.integration.logging_reads import AUDITOR, CITIZEN, OTHER_CPR, Logged, logging
+from tests.integration.running import AUTHORITY, CPR, OTHER
+from tests.integration.searching import INSERT, row
+
+
+@pytest.fixture
+async def logged(database: str, kafka: Part) -> AsyncIterator[Logged]:
+    async with logging(database, kafka.address) as made:
+        yield made
+
+
+ASKED = {"citizen": CPR, "authority": AUTHORITY, "purpose": "Indsigt"}
+
+
+async def test_everything_is_there_also_what_no_overview_shows(logged: Logged) -> None:
+    key, hidden = a_case(2, kle=None, principals=frozenset({"principal-1"}))
+    logged.execute(INSERT, *row(key, hidden))
+    key, second = a_case(3, parties=(("PRIMARY", f"CPR:{OTHER_CPR}"), ("BENEFIT_RECIPIENT", f"CPR:{CPR}")))
+    logged.execute(INSERT, *row(key, second))
+    key, other = a_case(4, f"CPR:{OTHER_CPR}")
+    logged.execute(INSERT, *row(key, other))
+    logged.execute(
+        "INSERT INTO rejection (rejection_id, authority, system, code, pointer, detail, payload)"
+        " VALUES (gen_random_uuid(), %s, 'sbsys', 'kle_unknown', '/', '', %s)",
+        AUTHORITY,
+        b"\0\xe6" + CPR.encode(),  # as it lies in an event of the log
+    )
+    await logged.read({"citizen": CPR})
+
+    answer = await logged.post("/v1/dossier", ASKED, **AUDITOR)
+
+    held = answer.json()
+    assert [int(entry["case_id"][-2:], 16) for entry in held["entries"]] == [1, 2, 3]
+    assert held["entries"][0]["groups"]["properties"]["title"] == "Sag 1"
+    assert [(one["code"], CPR in one["event"]) for one in held["rejected_events"]] == [("kle_unknown", True)]
+    assert [one["reader"]["subject"] for one in held["access_log"]] == ["employee-1"]
+    assert held["sources"] == ["sbsys"]
+    assert held["kept_in_topics_days"]["sagsbro.case-events.v1"] == 35
+    (logged_row,) = logged.api.rows(
+        "SELECT decision, basis, purpose, cardinality(cases), subject IS NOT NULL FROM access_log"
+        " WHERE overview = 'dossier'"
+    )
+    assert logged_row == ("permit", "right_of_access", "Indsigt", 3, True)
+
+
+async def test_nobody_else_is_given_it_and_the_refusal_is_logged(logged: Logged) -> None:
+    assert (await logged.post("/v1/dossier", ASKED, **{**AUDITOR, "authorities": [OTHER]})).status_code == 403
+    rows = logged.api.rows("SELECT decision, reason FROM access_log")
+    assert rows == [("deny", "not_yours")]
+    for claims in (READER, CITIZEN):
+        assert (await logged.post("/v1/dossier", ASKED, **claims)).status_code == 403
+
+
+async def test_the_command_asks_for_the_number_and_is_logged(logged: Logged) -> None:
+    environment = {"SAGSBRO_DATABASE": logged.api.settings.dsn}
+    told = await asyncio.to_thread(
+        lambda: CliRunner().invoke(main, ["dossier", AUTHORITY], input=f"{CPR}\n", env=environment)
+    )
+    assert (told.exit_code, len(json.loads(told.stdout)["entries"])) == (0, 1)
+    assert logged.api.rows("SELECT reader->>'subject' FROM access_log") == [("command line",)]

@@ -1,0 +1,58 @@
+"""Rows of coverage: every area that a system is asked for, and whatever else is there."""
+
+from datetime import UTC, date, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.domain.agreement import AgreementState
+from broker.domain.coverage import AREAS, OTHER, Kind, Known, areas_of, rows
+from broker.domain.identity import SYSTEMS
+from tests.unit.worlds import PATTERNS
+
+ON = date(2025, 6, 1)
+NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
+AARHUS = "55133018"
+
+
+@given(st.sampled_from(sorted(SYSTEMS)), st.sampled_from(("", ":nord")))
+def test_every_system_is_asked_for_some_area_and_an_instance_for_the_same_as_its_kind(base: str, instance: str) -> None:
+    assert areas_of(base + instance) == areas_of(base)
+    kinds = {AREAS[area] for area in areas_of(base)}
+    assert kinds == ({Kind.ESDH, Kind.EOJ} if base == "sf1470" else {next(iter(kinds))})
+
+
+def test_an_agreement_has_a_row_for_each_area_and_one_more_for_what_else_is_there() -> None:
+    known = Known(
+        {(AARHUS, "nexus"): (AgreementState.FULL, None)},
+        entries={(AARHUS, "nexus", "27.*"): (7, 2, NOON), (AARHUS, "nexus", OTHER): (1, 0, NOON)},
+        rejections={(AARHUS, "nexus", "29.*"): 3, (AARHUS, "sbsys", OTHER): 4},
+        reconciled={(AARHUS, "nexus", "27.*"): (NOON, 0)},
+    )
+    told = {(row["system"], row["kle_area"]): row for row in rows(known, ON)}
+    assert set(told) == {("nexus", "27.*"), ("nexus", "29.*"), ("nexus", OTHER), ("sbsys", OTHER)}
+    care = told["nexus", "27.*"]
+    assert [care[name] for name in ("state", "entries", "incomplete", "last_event_at", "difference")] == [
+        "FULL",
+        7,
+        2,
+        NOON,
+        0,
+    ]
+    assert (told["nexus", "29.*"]["rejections_open"], told["nexus", "29.*"]["difference"]) == (3, None)
+    assert told["sbsys", OTHER]["state"] is None
+
+
+def test_a_dispensation_is_shown_until_its_day() -> None:
+    for until, shown in ((date(2025, 6, 2), date(2025, 6, 2)), (ON, None)):
+        known = Known({(AARHUS, "nexus"): (AgreementState.DISPENSATION, until)})
+        assert {row["dispensation_until"] for row in rows(known, ON)} == {shown}
+
+
+@given(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2))
+def test_what_has_to_be_asked_again_shows_in_every_area_that_it_touches(patterns: list[str]) -> None:
+    source = (AARHUS, "sf1470")
+    known = Known({source: (AgreementState.FULL, None)}, asked={source: (tuple(patterns),)})
+    asked = {row["kle_area"] for row in rows(known, ON) if row["ask_again"]}
+    touched = {area for area in AREAS for pattern in patterns if pattern == "N*" or pattern[:2] == area[:2]}
+    assert asked == touched
