@@ -189,6 +189,20 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "The drill-down: `sagsbro rejections list --system ... --code ...` shows them.",
         ),
         Panel(
+            "Cases that differ from the source's own list",
+            "table",
+            "short",
+            {"cases": "max by (authority, system, kind) (sagsbro_reconcile_cases) > 0"},
+            "As of the last `sagsbro reconcile`: missing, superfluous, older here, newer here.",
+        ),
+        Panel(
+            "Days since a source was compared with its own list",
+            "table",
+            "d",
+            {"days": "(time() - max by (authority, system) (sagsbro_reconcile_timestamp_seconds)) / 86400"},
+            "What never was is not here.",
+        ),
+        Panel(
             "New rejections within the hour",
             "timeseries",
             "short",
@@ -247,6 +261,23 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
                 " / sum by (overview) (rate(sagsbro_access_total[1h]))"
             },
             "Against what is usual for the overview.",
+        ),
+        Panel(
+            "Alarms of reads within the hour",
+            "timeseries",
+            "short",
+            {"{{rule}}": "sum by (rule) (increase(sagsbro_access_alarms_total[1h]))"},
+            "Who it was stands in the log of reads, for those who may ask it.",
+        ),
+        Panel(
+            "The log of reads: waits for its seal, and was last found whole",
+            "timeseries",
+            "s",
+            {
+                "waits for its seal": "max(sagsbro_access_log_unsealed_seconds)",
+                "found whole, ago": "time() - max(sagsbro_access_log_verified_timestamp_seconds)",
+            },
+            "A second, and a day.",
         ),
         Panel(
             "How long a search takes",

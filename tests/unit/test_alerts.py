@@ -40,7 +40,7 @@ def test_each_alert_is_shown_to_fire_and_not_to_fire(alert: str) -> None:
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: str(rule["alert"]))
 def test_each_alert_says_how_bad_for_whom_and_where_to_read_on(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
-    assert rule["labels"]["team"] in {"operations", "senders"}
+    assert rule["labels"]["team"] in {"operations", "senders", "privacy"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook"}
     assert (OPS.parent / rule["annotations"]["runbook"]).exists()
 
@@ -84,6 +84,10 @@ def test_what_concerns_a_sender_goes_to_its_vendor_and_to_the_municipality_that_
     assert receivers(**ticket, authority="55133018", system="nexus:north") == ["operations", "municipality", "vendor"]
     assert receivers(**ticket, system="nova", code="kle_unknown") == ["operations", "vendor"]
     assert receivers(severity="ticket", team="operations", system="nova") == ["operations"]
+
+
+def test_an_alarm_of_a_read_goes_to_those_who_protect_data() -> None:
+    assert receivers(severity="ticket", team="privacy", rule="many_citizens") == ["data-protection"]
 
 
 def test_what_is_inhibited_and_what_inhibits_are_alerts_that_exist() -> None:

@@ -57,7 +57,7 @@ def test_secrets_come_from_files_and_stand_in_no_environment() -> None:
     assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            secret = re.search("PASSWORD|TOKEN|SECRET|DATABASE", name)
+            secret = re.search("PASSWORD|TOKEN|SECRET|DATABASE|_KEY", name)
             assert secret is None or str(value).startswith("/run/secrets/"), name
 
 
