@@ -13,6 +13,7 @@ import httpx
 from broker.security import Issuer
 from broker.settings import Settings
 from broker.stream.topics import OVERVIEWS
+from ops.demo import landscape
 from ops.demo.account import Account, Delivery
 from ops.demo.expected import Expected
 from ops.demo.following import follow
@@ -66,8 +67,9 @@ class Demo:
         """Set `flawed` unless everything is accounted for. Raises EmbeddedError."""
         limits = httpx.Limits(max_keepalive_connections=16)
         async with httpx.AsyncClient(base_url=self._api, timeout=30, trust_env=False, limits=limits) as http:
-            self._tell.line("Onboarding six municipalities: agreements, delimitations, two KLE editions ...")
+            self._tell.line("Onboarding six municipalities, and the agreements of 92 others, for /coverage ...")
             await onboard(http, self._issuer)
+            await landscape.onboard(http, self._issuer, datetime.now(UTC).date())
             tokens = vendor_tokens(self._issuer)
             settler = Settler(http, tokens, self._account)
             lanes = Lanes(http, tokens, lambda delivery: self._delivered(settler, delivery))

@@ -185,6 +185,7 @@ class Teller:
         for url in metrics:
             self.line(f"    by a worker or publisher          {url}")
         self.line(f"  what was rejected, and why          ./sagsbro rejections list --data {self._data}")
+        self.line(f"  who delivers what, and how far      ./sagsbro coverage --data {self._data}")
         self.line(f"  the services' own lines             {self._data / 'log'}")
         if sample is not None:
             self.line(f"  a caseworker's search for a citizen (nobody real) with {sample.found} cases to be seen:\n")
