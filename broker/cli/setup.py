@@ -1,4 +1,7 @@
-"""What must be there before services start: the database's schema, the topics, the bundled schemas, the positions."""
+"""What must be there before services start: the database's schema, the topics, the bundled schemas, the positions.
+
+`up` does it by itself; where services are started one by one, `python -m broker.cli.setup` does it before them.
+"""
 
 from broker.logs import tell
 from broker.settings import Settings
@@ -28,3 +31,7 @@ def first_positions(connection: positions.Connection, settings: Settings) -> Non
         new = [p for p in partitions_of(client, topic.name) if p not in known]
         for partition, log in logs(client, topic.name, new).items() if new else ():
             positions.put(connection, topic.name, partition, log, log.start)
+
+
+if __name__ == "__main__":
+    prepare(Settings())

@@ -23,6 +23,8 @@ from ops.supervisor import Service, Supervisor
 
 _HTTP_OK = 200
 _API_TRIES = 3
+TARGETS = "targets.json"
+"""In the data directory: what Prometheus is to ask, see `ops/prometheus/up.yml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class Instance:
         self.supervisor.stop(*reversed(services))  # the API was started first
         for name in parts:
             self.supervisor.stop(name)
-        (self.plan.data / "instance.json").unlink(missing_ok=True)
+        for told in ("instance.json", TARGETS):
+            (self.plan.data / told).unlink(missing_ok=True)
 
     def add(self, kind: str) -> str:
         """Start one more `worker` or `publisher`; returns its name."""
@@ -113,6 +116,7 @@ class Instance:
         port = free_port()
         self._metrics[name] = f"http://{HOST}:{port}/metrics"
         self.supervisor.start(self._service(name, kind, {"SAGSBRO_METRICS_PORT": str(port)}))
+        self._tell_prometheus()
         return name
 
     @property
@@ -148,10 +152,15 @@ class Instance:
     def _start_services(self, api_port: int) -> None:
         self.supervisor.start(self._service("api", "api", {}))
         self._await_api(api_port)
+        self._tell_prometheus()
         for _ in range(self.plan.workers):
             self.add("worker")
         for _ in range(self.plan.publishers):
             self.add("publisher")
+
+    def _tell_prometheus(self) -> None:
+        api = f"http://{HOST}:{self.settings['SAGSBRO_API_PORT']}/metrics"
+        orphans.write_private(self.plan.data / TARGETS, targets({"api": api, **self._metrics}))
 
     def _service(self, name: str, command: str, own: Mapping[str, str]) -> Service:
         argv = (sys.executable, "-m", "broker.cli", command)
@@ -177,6 +186,12 @@ class Instance:
     def _announce(self, ready: Ready) -> Ready:
         orphans.write_private(self.plan.data / "instance.json", ready.json())
         return ready
+
+
+def targets(metrics: Mapping[str, str]) -> str:
+    """What `file_sd_configs` of Prometheus reads, from service -> where it tells its metrics."""
+    asked = ((name.split("-")[0], url.split("/")[2]) for name, url in metrics.items())
+    return json.dumps([{"targets": [address], "labels": {"process": process}} for process, address in asked])
 
 
 def _address(part: Part | None) -> str:

@@ -49,7 +49,7 @@ def locked_jars(lock: Path, name: str, title: str) -> Path:
     """
     text = lock.read_bytes()
     locked = read_lock(text.decode())
-    cache = _cache()
+    cache = cache_folder()
     directory = cache / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}"
     if verified(directory, locked):
         return directory
@@ -113,7 +113,7 @@ def _download(jar: Jar, repository: Path) -> Path:
     raise EmbeddedError(message)
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Return the user's cache directory; where there is no home to write to, a folder of the virtual environment."""
     for candidate in (
         Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sagsbro",
@@ -125,7 +125,7 @@ def _cache() -> Path:
             continue
         if os.access(candidate, os.W_OK):
             return candidate
-    message = "no directory to keep Kafka's jars in: neither the home nor the virtual environment can be written to"
+    message = "no directory to keep what is fetched in: neither the home nor the virtual environment can be written to"
     raise EmbeddedError(message)
 
 

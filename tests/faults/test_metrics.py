@@ -1,6 +1,7 @@
 """What the processes tell of themselves agrees with what is in the tables, however many they are."""
 
 import asyncio
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from broker.stream.clients import aiokafka_options
 from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
 from ops.bench.faults import settle, verdicts
 from ops.bench.storm import AUTHORITY, SYSTEM, Storm
-from ops.embedded.instance import Instance
+from ops.embedded.instance import TARGETS, Instance
 
 EVENTS = 3_000
 KEPT = ("outbox_depth", "source_last_event_timestamp_seconds", "rejections_open", "agreement_state")
@@ -164,3 +165,14 @@ def test_a_worker_and_a_publisher_say_that_they_live(whole: tuple[Instance, Sett
         base = url.removesuffix("/metrics")
         assert httpx.get(f"{base}/healthz", trust_env=False).json() == {"status": "alive"}
         assert httpx.get(f"{base}/elsewhere", trust_env=False).status_code == 404
+
+
+def test_prometheus_is_told_of_every_process_that_runs(whole: tuple[Instance, Settings]) -> None:
+    running, settings = whole
+    running.add("worker")
+    listed = json.loads((running.plan.data / TARGETS).read_text())
+    asked = {f"http://{address}/metrics": one["labels"]["process"] for one in listed for address in one["targets"]}
+    assert asked.keys() == {f"{settings.api_url}/metrics", *running.metrics}
+    assert sorted(asked.values()) == ["api", "publisher", "worker", "worker"]
+    running.stop()
+    assert not (running.plan.data / TARGETS).exists()

@@ -1,0 +1,80 @@
+"""promtool and amtool: the one on the PATH, else out of Debian's package by lock. `python -m ops.tools promtool`.
+
+Needs apt-get for the second, but no right of root: a package is fetched, compared with the lock and taken apart in the
+cache; nothing is installed.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ops.embedded.errors import EmbeddedError
+from ops.embedded.jars import cache_folder
+
+LOCK: Final = Path(__file__).with_name("tools.lock.toml")
+_PATIENCE_S: Final = 180
+_APT: Final = ("apt-get", "-qq", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20")
+
+
+class NoToolError(Exception):
+    """It is neither here nor to be had; the text says why."""
+
+
+def tool(name: str) -> Path:
+    """Return where the program is. Raises NoToolError."""
+    if (here := shutil.which(name)) is not None:
+        return Path(here)
+    package = next(one for one in tomllib.loads(LOCK.read_text())["package"] if name in one["tools"])
+    try:
+        folder = cache_folder() / f"{package['name']}-{package['sha256'][:16]}"
+    except EmbeddedError as why:
+        raise NoToolError(str(why)) from None
+    if not folder.exists():
+        _unpack(package, folder)
+    return folder / "usr" / "bin" / name
+
+
+def _unpack(package: dict[str, Any], folder: Path) -> None:
+    """Whole or not at all; of two at once one wins."""
+    if missing := [program for program in ("apt-get", "dpkg-deb") if shutil.which(program) is None]:
+        raise NoToolError(f"not on the PATH, and no {' and no '.join(missing)} to fetch it with")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        found = _fetched(package, Path(work))
+        if hashlib.sha256(found.read_bytes()).hexdigest() != package["sha256"]:
+            raise NoToolError(f"the package {package['name']} {package['version']} is not the locked one")
+        _run(["dpkg-deb", "-x", str(found), f"{work}/whole"], Path(work))
+        try:
+            Path(work, "whole").rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+
+
+def _fetched(package: dict[str, Any], work: Path) -> Path:
+    wanted = f"{package['name']}:{package['architecture']}={package['version']}"
+    try:
+        _run([*_APT, "download", wanted], work)
+    except NoToolError:  # the machine's lists may be empty or old; lists of our own need no right of root
+        own = [f"-oDir::State::lists={work}/lists", f"-oDir::Cache={work}/cache"]
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (work / folder).mkdir(parents=True)
+        _run([*_APT, *own, "update"], work)
+        _run([*_APT, *own, "download", wanted], work)
+    return next(work.glob("*.deb"))
+
+
+def _run(command: Sequence[str], work: Path) -> None:
+    try:
+        subprocess.run(command, cwd=work, check=True, capture_output=True, timeout=_PATIENCE_S)
+    except (subprocess.SubprocessError, OSError) as why:
+        raise NoToolError(f"`{command[0]}` could not fetch it ({type(why).__name__})") from None
+
+
+if __name__ == "__main__":
+    print(tool(sys.argv[1]))

@@ -1,0 +1,90 @@
+"""The production shape: what runs, that its parts know of each other, and that no secret stands in it."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from broker.settings import Settings
+from tests.unit.operating import OPS, read
+
+COMPOSE = read(OPS / "compose.yaml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+VERSION = tomllib.loads((OPS.parent / "pyproject.toml").read_text())["project"]["version"]
+
+
+def running(command: str) -> set[str]:
+    return {name for name, service in SERVICES.items() if service.get("command") == [command]}
+
+
+def test_as_many_of_each_run_as_production_is_to_have() -> None:
+    assert [len(running(command)) for command in ("api", "worker", "publisher")] == [2, 3, 1]
+    assert sum(name.startswith("kafka-") for name in SERVICES) == 3
+    assert {"postgres", "prometheus", "alertmanager", "grafana", "node-exporter"} <= SERVICES.keys()
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
+def test_an_image_is_named_by_its_version(service: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+(\.\d+)?", service["image"])
+
+
+def test_our_own_image_has_our_own_version() -> None:
+    ours = {service["image"] for service in SERVICES.values() if "build" in service}
+    assert ours == {f"sagsbro:{VERSION}"}
+    assert (OPS.parent / SERVICES["api-1"]["build"]["dockerfile"]).exists()
+
+
+def test_what_a_service_names_is_there() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", {})) <= SERVICES.keys()
+        assert set(service["networks"]) <= COMPOSE["networks"].keys()
+        wanted = {one if isinstance(one, str) else one["source"] for one in service.get("secrets", [])}
+        assert wanted <= COMPOSE["secrets"].keys()
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source == "/" or source in COMPOSE["volumes"] or (OPS / source).exists()
+
+
+def test_every_disk_and_every_secret_is_somebodys() -> None:
+    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert COMPOSE["volumes"].keys() <= mounted
+    used = {one if isinstance(one, str) else one["source"] for s in SERVICES.values() for one in s.get("secrets", [])}
+    assert used == COMPOSE["secrets"].keys()
+
+
+def test_secrets_come_from_files_and_stand_in_no_environment() -> None:
+    assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            secret = re.search("PASSWORD|TOKEN|SECRET|DATABASE|_KEY", name)
+            assert secret is None or str(value).startswith("/run/secrets/"), name
+
+
+def test_nothing_but_this_machine_reaches_a_published_port() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == len(set(ports)) == 5
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_settings_it_gives_exist() -> None:
+    given = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    ours = {name.removeprefix("SAGSBRO_").lower() for name in given if name.startswith("SAGSBRO_")}
+    assert ours
+    assert ours <= set(Settings.model_fields)
+
+
+def test_prometheus_asks_every_process_by_its_name_and_port() -> None:
+    (job,) = [one for one in read(OPS / "prometheus/prometheus.yml")["scrape_configs"] if one["job_name"] == "sagsbro"]
+    for group in job["static_configs"]:
+        kind = group["labels"]["process"]
+        port = {"api": "SAGSBRO_API_PORT"}.get(kind, "SAGSBRO_METRICS_PORT")
+        asked = {f"{name}:{SERVICES[name]['environment'][port]}" for name in running(kind)}
+        assert set(group["targets"]) == asked
+
+
+def test_acknowledged_is_on_two_of_three_disks() -> None:
+    for name in ("kafka-1", "kafka-2", "kafka-3"):
+        environment = SERVICES[name]["environment"]
+        assert (environment["KAFKA_DEFAULT_REPLICATION_FACTOR"], environment["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
+    assert SERVICES["worker-1"]["environment"]["SAGSBRO_REPLICATION"] == 3
