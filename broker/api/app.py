@@ -7,7 +7,19 @@ from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from broker.api import auth, changes, events, health, overviews, problems, receipts, reference, registry, sf1470
+from broker.api import (
+    auth,
+    changes,
+    events,
+    health,
+    overviews,
+    persons,
+    problems,
+    receipts,
+    reference,
+    registry,
+    sf1470,
+)
 from broker.api.core import Core, FactsCache, Pool
 from broker.api.guard import Guard
 from broker.intake.budget import Budget
@@ -43,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)
-    for room in (auth, events, receipts, health, overviews, changes, reference, sf1470):
+    for room in (auth, events, receipts, health, overviews, changes, persons, reference, sf1470):
         app.include_router(room.router)
     return app
 

@@ -15,6 +15,8 @@ COMMANDS = {
     "token": "token",
     "agreement": "agreement",
     "kle": "kle",
+    "policy": "policy",
+    "consent": "consent",
     "rejections": "rejections",
     "explain": "explain",
     "reconcile": "reconcile",

@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Final
 
 from broker.domain.case import CaseEvent
+from broker.domain.consent import Person
 from broker.domain.identity import is_system
 from broker.domain.kle import KleBook, Patterns
 from broker.domain.outcome import Code, Rejected
+from broker.domain.overview import Policy, bundled
 
 
 class AgreementState(StrEnum):
@@ -102,6 +104,29 @@ class Delimitation:
 
 
 @dataclass(frozen=True, slots=True)
+class CitizenView:
+    """What of a KLE area the municipality shows to citizens, and how.
+
+    `active_exempt`: cases that are not closed are shown whenever they began. `systems`: of no others; empty: of any.
+    `title`: TITLE or KLE, whether the case's own title is shown or the KLE title in its place.
+    """
+
+    authority: str
+    kle: Patterns
+    on: bool
+    from_date: date
+    active_exempt: bool
+    systems: frozenset[str]
+    title: str
+    documents: bool
+
+    def shows(self, system: str, on: date, state: str | None) -> bool:
+        """Whether a case of the area is shown; `on`: when it was made, `state`: the current one."""
+        begun = on >= self.from_date or (self.active_exempt and state != CLOSED)
+        return self.on and begun and (not self.systems or system in self.systems)
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
     """A municipality, or another body with an organisation number of its own."""
 
@@ -111,14 +136,20 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All reference data, as of one revision."""
+    """All reference data, as of one revision.
+
+    persons: what is registered of those whom a question is about, by every number as in `entry.party_ref`.
+    """
 
     revision: int = 0
     senders: Mapping[tuple[str, str], SenderAgreement] = field(default_factory=dict)
     readers: Mapping[tuple[str, str], tuple[ReaderAgreement, ...]] = field(default_factory=dict)
     delimitations: Mapping[str, tuple[Delimitation, ...]] = field(default_factory=dict)
     authorities: Mapping[str, Authority] = field(default_factory=dict)
+    citizen_views: Mapping[str, tuple[CitizenView, ...]] = field(default_factory=dict)
     kle: KleBook = field(default_factory=KleBook)
+    policy: Policy = field(default_factory=bundled)
+    persons: Mapping[str, Person] = field(default_factory=dict)
 
 
 def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
@@ -164,6 +195,16 @@ def outside(
 def wanted(choices: tuple[Delimitation, ...], number: str, on: date, state: str | None) -> bool:
     """Whether the municipality wants the case in the index; one that has not said what it wants takes all."""
     return not choices or any(choice.wants(number, on, state) for choice in choices)
+
+
+def citizen_view(views: tuple[CitizenView, ...], number: str) -> CitizenView | None:
+    """The most specific one for the number; of equally specific ones one that is off."""
+    covering = [view for view in views if view.kle.covers(number)]
+    return max(covering, key=lambda view: (_depth(view.kle, number), not view.on), default=None)
+
+
+def _depth(kle: Patterns, number: str) -> int:
+    return max([len(prefix) for prefix in kle.prefixes if number.startswith(prefix)])
 
 
 def day_of(micros: int) -> date:

@@ -1,13 +1,14 @@
 """One reader's stream of changes: each is decided on anew as the index stands, and logged before it is given out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry, party_ref
 from broker.domain.identity import EntryKey
-from broker.domain.policy import Deny, Overview, Permit, Query, Reader, decide
+from broker.domain.policy import Deny, Overview, Permit, Query, Reader, Reason, decide, refused
+from broker.overviews.asking import known, with_parties
 from broker.overviews.feed import Feed
 from broker.overviews.place import Place, read
 from broker.overviews.reading import Connection, Core, Read, note
@@ -49,7 +50,7 @@ async def follow(
 ) -> "Stream | Refused | NotSubscribed | TooOld":
     """Open a stream; `close` it. Raises BrokenPlaceError, NotLoggedError, and what the feed raises."""
     if reader.role is not overview.role:
-        return await refuse(core, reader, overview, None)
+        return await refuse(core, reader, overview, None, Reason.ROLE)
     topic = OVERVIEWS[overview.name]
     start = None if last_id is None else read(last_id, topic.partitions, at)
     if last_id is not None and start is None:
@@ -59,17 +60,26 @@ async def follow(
         kept = await subscriptions.listed(connection, who, overview.name)
         # Who begins anew holds nothing; who goes on is told what has gone of all that was shown.
         shown = {} if start is None else await subscriptions.shown(connection, who, overview.name)
-    if not kept:
-        return NotSubscribed()
-    citizens = {party_ref("CPR", citizen) for citizen in kept[0].citizens}
-    watch = await feed.watch(topic, citizens | shown.keys())
+        if not kept:
+            return NotSubscribed()
+        query = _query(overview, reader, kept[0])
+        if (reason := refused(overview, query)) is not None:
+            return await refuse(core, reader, overview, query.purpose, reason)
+        query, _ = await known(connection, query, Facts())
+    watch = await feed.watch(topic, (query.citizen or frozenset()) | shown.keys())
     try:
         if start is not None:
             watch.precede(await feed.missed(topic, start, watch))
     except BaseException:
         feed.leave(watch)
         raise
-    return Stream(core, feed, Query(overview.name, reader), kept[0], watch, shown, start or watch.start)
+    return Stream(core, feed, query, kept[0], watch, shown, start or watch.start)
+
+
+def _query(overview: Overview, reader: Reader, kept: Subscription) -> Query:
+    effort = None if kept.effort_id is None else str(kept.effort_id)
+    citizens = frozenset(party_ref("CPR", citizen) for citizen in kept.citizens)
+    return Query(overview.name, reader, citizens, kept.purpose, effort_id=effort)
 
 
 class Stream:
@@ -85,11 +95,11 @@ class Stream:
         shown: dict[str, int | None],
         place: Place,
     ) -> None:
-        """`shown`: entries that the reader was shown, with the offset at which they were told that it is gone."""
+        """`query` is for all who are followed; `shown`: entries with the offset at which they were told gone."""
         self._core, self._feed, self._query, self._subscription = core, feed, query, subscription
         self.watch, self._shown, self._place = watch, shown, place
         self._topic = OVERVIEWS[query.overview]
-        self._citizens = frozenset(party_ref("CPR", citizen) for citizen in subscription.citizens)
+        self._citizens = query.citizen or frozenset()
 
     @property
     def until(self) -> datetime:
@@ -130,32 +140,39 @@ class Stream:
             raise EndedError
 
     async def _event(self, connection: Connection, change: Change, at: datetime) -> Event | None:
-        facts = await self._core.facts.current(connection)
+        reference_data = await self._core.facts.current(connection)
         found = await index.by_key(connection, EntryKey(*change.key.split("/")))
         if found is None:
             return await self._gone(connection, change, None, NOT_THERE)
         state = found.state()
         entry = found.entry(state)
-        permitted = self._permitted(entry, facts, at)
+        followed = self._followed(entry)
+        # Of those followed only who is in the case: there may be hundreds, and this is done for each change.
+        self._query, facts = await known(connection, self._for(frozenset(followed)), reference_data)
+        facts = await with_parties(connection, facts, [entry])
+        permitted = [one for one in followed if self._permits(entry, one, facts, at)]
         if not permitted:
-            denied = decide(entry, self._for(self._citizens), facts, at.date())
+            denied = decide(entry, self._for(self._citizens), facts, at)
             return await self._gone(connection, change, entry, denied.reason if isinstance(denied, Deny) else NOT_THERE)
         await self._note_shown(connection, change.key, None)
         for citizen in permitted:
             await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,)))
         # The part in the case is that of the first: the primary parties come first.
         query = self._for(frozenset(permitted[:1]))
-        known = await documents.of(connection, [(entry.key, state)])
-        return Event("entry", show(found, state, entry, query, facts, at.date(), known, reference=permitted[0]))
+        registered = await documents.of(connection, [(entry.key, state)])
+        references = frozenset(permitted[:1])
+        return Event("entry", show(found, state, entry, query, facts, at, registered, references=references))
 
-    def _permitted(self, entry: Entry, facts: Facts, at: datetime) -> list[str]:
-        """The followed citizens for each of whom alone the entry may be shown."""
-        followed = dict.fromkeys(party for _, party in entry.parties if party in self._citizens)
-        on = at.date()
-        return [one for one in followed if isinstance(decide(entry, self._for(frozenset({one})), facts, on), Permit)]
+    def _followed(self, entry: Entry) -> list[str]:
+        """Those whom the reader follows, the primary ones first."""
+        return list(dict.fromkeys(party for _, party in entry.parties if party in self._citizens))
+
+    def _permits(self, entry: Entry, citizen: str, facts: Facts, at: datetime) -> bool:
+        """Whether the entry may be shown for this citizen alone."""
+        return isinstance(decide(entry, self._for(frozenset({citizen})), facts, at), Permit)
 
     def _for(self, citizens: frozenset[str]) -> Query:
-        return Query(self._query.overview, self._query.reader, citizens)
+        return replace(self._query, citizen=citizens)
 
     async def _gone(self, connection: Connection, change: Change, entry: Entry | None, reason: str) -> Event | None:
         """Only who was shown it, and has not been told before, hears that it is gone."""

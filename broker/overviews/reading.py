@@ -9,8 +9,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from broker import metrics
 from broker.domain.agreement import Facts
-from broker.domain.policy import POLICY, Query, Reader
-from broker.store import access_log
+from broker.domain.policy import POLICY, Query, Reader, basis_of
+from broker.logs import tell
+from broker.store import access_log, persons
 from broker.store.access_log import Access
 
 Connection = psycopg.AsyncConnection[Any]
@@ -52,7 +53,7 @@ class Read:
 async def note(connection: Connection, query: Query, read: Read) -> None:
     """Write the read down, in a transaction of its own or in the caller's. Raises NotLoggedError."""
     decision: Literal["permit", "deny"] = "permit" if read.denied is None else "deny"
-    basis = POLICY[query.overview].basis if read.denied is None else None
+    basis = basis_of(POLICY[query.overview], query) if read.denied is None else None
     access = Access(
         who(query.reader), query.overview, decision, read.purpose, read.subject, basis, read.denied, read.cases
     )
@@ -61,6 +62,16 @@ async def note(connection: Connection, query: Query, read: Read) -> None:
     except psycopg.Error as error:
         raise NotLoggedError(type(error).__name__) from None
     metrics.ACCESS.labels(query.overview, decision, read.denied or "").inc()
+
+
+async def note_break_glass(connection: Connection, query: Query, cases: Sequence[str]) -> None:
+    """For the data-protection officers of those whose cases were shown; and an alarm. Raises NotLoggedError."""
+    try:
+        await persons.note_break_glass(connection, query, who(query.reader), cases)
+    except psycopg.Error as error:
+        raise NotLoggedError(type(error).__name__) from None
+    metrics.BREAK_GLASS.labels(query.overview).inc()
+    tell("break_glass", overview=query.overview, cases=len(cases))
 
 
 def who(reader: Reader) -> dict[str, Any]:

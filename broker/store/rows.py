@@ -1,6 +1,7 @@
 """The rows of a batch: what is copied in, and what became of each event. Pure.
 
-shape: bits 0-8 the groups that are there, 512 several registrations, 1024 items or a removal lie over the groups.
+shape: bits 0-8 the groups that are there, 512 several registrations, 1024 items or a removal lie over the groups,
+2048 hidden from the citizen.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,6 +17,7 @@ from broker.store.document import dump
 
 SEVERAL: Final = 512
 LAYERED: Final = 1024
+HIDDEN: Final = 2048
 _INDEXED: Final = VERDICT_BYTE["indexed"]
 _INCOMPLETE: Final = VERDICT_BYTE["indexed:incomplete"]
 
@@ -110,6 +112,8 @@ def row(ordinal: int, key: EntryKey, state: State, original: bytes | None = None
         shape |= SEVERAL
     if state.items or state.removed[0]:
         shape |= LAYERED
+    if entry.hidden_from_citizen:
+        shape |= HIDDEN
     stamp, source = state.source
     parties = entry.parties
     primary = parties[0][1] if parties and parties[0][0] == PRIMARY else None

@@ -266,11 +266,11 @@ class Statements:
 
     async def ask(self, body: dict[str, Any], after: index.Position | None, limit: int) -> list[index.Found]:
         """Candidates of one page."""
-        request, on = SearchRequest.model_validate(body), datetime.now(UTC).date()
+        request, at = SearchRequest.model_validate(body), datetime.now(UTC)
         row, wanted = POLICY["sapa"], Query("sapa", self.reader, request.persons)
-        asked = asked_of(wanted, request)
+        asked = asked_of(row, wanted, request)
         holders = await index.holders(self.connection, asked)
-        page = index.candidates(self.connection, asked, grants(row, wanted, self.known, on, holders), after, limit)
+        page = index.candidates(self.connection, asked, grants(row, wanted, self.known, at, holders), after, limit)
         return [found async for found in page]
 
 
@@ -303,7 +303,7 @@ async def statements(settings: Settings, entries: int, reader: str, claims: Clai
 
 def plans(connection: psycopg.Connection[Any], entries: int) -> dict[str, list[str]]:
     """How each statement of reading goes over `entry`, once PostgreSQL has prepared it and chosen its plan for good."""
-    known, on = facts.load(connection), datetime.now(UTC).date()
+    known, at = facts.load(connection), datetime.now(UTC)
     reader = reader_of(read_claims({**READERS["200 grants, 98 authorities"], "exp": time.time()}))
     number = entries // 2 // len(AUTHORITIES) * len(AUTHORITIES)
     key = EntryKey(*sender_of(number), case_id(number))
@@ -311,15 +311,15 @@ def plans(connection: psycopg.Connection[Any], entries: int) -> dict[str, list[s
         "read_entry": key._asdict(),
         "entry_parties": {name: [value] for name, value in zip(KEYS, key, strict=True)},
         "source_freshness": {
-            "authorities": authorities(POLICY["sapa"], Query("sapa", reader), known, on),
+            "authorities": authorities(POLICY["sapa"], Query("sapa", reader), known, at),
         },
     }
     after = index.Position(0, *key)
     for asked, question in QUESTIONS.items():
         request = SearchRequest.model_validate(question.ask(number))
         wanted = Query("sapa", reader, request.persons)
-        said_so = asked_of(wanted, request)
-        allowed = grants(POLICY["sapa"], wanted, known, on, AUTHORITIES)
+        said_so = asked_of(POLICY["sapa"], wanted, request)
+        allowed = grants(POLICY["sapa"], wanted, known, at, AUTHORITIES)
         ways[f"holding_authorities, {asked}"] = index.named(said_so)
         ways[f"search_entries, {asked}"] = index.parameters(said_so, allowed, after if question.page > 1 else None, 51)
     return {name: _way(connection, query(name.partition(",")[0]), values) for name, values in ways.items()}
