@@ -93,7 +93,9 @@ def test_a_search_shows_what_the_oracle_says_page_by_page_and_nothing_else(
         assert expected == []
         return
     pages = [index.answer(query, **request)] if query.break_glass else list(index.pages(query, **request, limit=limit))
-    assert [EntryKey(*map(entry.get, EntryKey._fields)) for page in pages for entry in page.entries] == expected
+    assert [
+        EntryKey(*(entry[name] for name in EntryKey._fields)) for page in pages for entry in page.entries
+    ] == expected
     assert all(page.entries or page.next_cursor is None for page in pages)
 
     assert candidates(index, expected_query, world) == narrowed(world, expected_query, in_order)
@@ -206,8 +208,8 @@ def _bodies(person: Person) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
             },
         )
     for each in person.objections:
-        body = {"overview": each.overview, "from": _text(each.effective_from), "lifted_at": _text(each.lifted_at)}
-        yield "objection", None, body
+        objected = {"overview": each.overview, "from": _text(each.effective_from), "lifted_at": _text(each.lifted_at)}
+        yield "objection", None, objected
     for power in person.powers:
         yield (
             "power",
@@ -221,7 +223,12 @@ def _bodies(person: Person) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
         )
     for effort in person.efforts:
         coordinator, *members = sorted(effort.principals) or ["nobody"]
-        body = {"authority": effort.authority, "coordinator": coordinator, "members": members, **_period(effort)}
+        body: dict[str, Any] = {
+            "authority": effort.authority,
+            "coordinator": coordinator,
+            "members": members,
+            **_period(effort),
+        }
         yield "effort", effort.effort_id, body
     if person.died is not None:
         yield "person_event", None, {"kind": "DECEASED", "effective_from": _text(person.died)}

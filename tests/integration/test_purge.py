@@ -37,6 +37,7 @@ HOI = OVERVIEWS["hoi"].name
 CITIZENS_TOPIC = OVERVIEWS["borgerblikket"].name
 CASE, STATE = a_case(1)
 SHARDS = range(outbox.SHARDS)
+Sessions = tuple[psycopg.Connection[Any], psycopg.Connection[Any], psycopg.Connection[Any]]
 
 
 @pytest.fixture
@@ -235,13 +236,13 @@ def orders() -> list[tuple[str, ...]]:
 
 
 @pytest.fixture
-def sessions(dsn: str) -> Iterator[tuple[psycopg.Connection[Any], ...]]:
+def sessions(dsn: str) -> Iterator[Sessions]:
     with ExitStack() as stack:
-        made = [stack.enter_context(psycopg.connect(dsn, autocommit=plain)) for plain in (False, False, True)]
-        yield tuple(made)
+        worker, register, publisher = (psycopg.connect(dsn, autocommit=plain) for plain in (False, False, True))
+        yield stack.enter_context(worker), stack.enter_context(register), stack.enter_context(publisher)
 
 
-def played(dsn: str, sessions: tuple[psycopg.Connection[Any], ...], order: tuple[str, ...], *, swept: bool) -> Topics:
+def played(dsn: str, sessions: Sessions, order: tuple[str, ...], *, swept: bool) -> Topics:
     """The steps in this order, and then whatever is left to do."""
     with connect(dsn, "test") as connection:
         connection.execute("TRUNCATE entry, dirty, register, register_history, published")
@@ -261,16 +262,14 @@ def played(dsn: str, sessions: tuple[psycopg.Connection[Any], ...], order: tuple
 
 @pytest.mark.slow
 def test_no_order_of_a_new_case_a_withdrawal_and_a_publisher_leaves_the_case_behind(
-    dsn: str, sessions: tuple[psycopg.Connection[Any], ...]
+    dsn: str, sessions: Sessions
 ) -> None:
     assert len(orders()) == 210
     for order in orders():
         assert not played(dsn, sessions, order, swept=True).holds(), order
 
 
-def test_without_the_second_look_after_the_commit_one_order_would_leave_it(
-    dsn: str, sessions: tuple[psycopg.Connection[Any], ...]
-) -> None:
+def test_without_the_second_look_after_the_commit_one_order_would_leave_it(dsn: str, sessions: Sessions) -> None:
     unlucky = ("worker", "register", "worker", "publisher", "register", "publisher", "publisher")
     assert played(dsn, sessions, unlucky, swept=False).holds()
     assert not played(dsn, sessions, unlucky, swept=True).holds()
