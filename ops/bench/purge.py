@@ -19,18 +19,16 @@ from typing import Any, Final
 
 import httpx
 from confluent_kafka import Producer
-from psycopg.types.json import Jsonb
 
 from broker.domain.identity import EntryKey
 from broker.security import Issuer
 from broker.settings import Settings, said
-from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.framing import encode
 from broker.stream.topics import CASE_EVENTS
 from consumers.changes import Change, changes
 from ops.bench.faults import settle
-from ops.bench.filled import AUTHORITIES, Load, case_id, filled, sender_of
+from ops.bench.filled import AUTHORITIES, Load, case_id, filled, join, sender_of
 from ops.bench.filling import fill
 from ops.bench.latency import Handed, reading
 from ops.bench.reads import ready as reads_ready
@@ -100,15 +98,7 @@ class Citizen:
 def ready(where: Mapping[str, str]) -> None:
     """As for reading, and every authority has joined the overview."""
     reads_ready(where)
-    agreed = {"overview": "hoi", "client": "*", "state": "FULL", "kle": ["N*"], "sensitivity": "VIP_SAGER"}
-    rows = [(of, Jsonb({"authority": of, "from_date": "2000-01-01", **agreed})) for of in AUTHORITIES]
-    with connect(said(where).dsn, "bench") as connection, connection.transaction():
-        connection.cursor().executemany(
-            "INSERT INTO reader_agreement (authority, overview, client, version, body, put_by)"
-            " VALUES (%s, 'hoi', '*', 1, %s, 'bench')",
-            rows,
-        )
-        connection.execute("UPDATE reference_revision SET revision = revision + 1")
+    join(said(where), "hoi")
 
 
 def run(data: Path, citizens: int, entries: int, rate: int, tell: Any = lambda _: None) -> Report:

@@ -11,6 +11,7 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from broker.api.overviews import reader_of
 from broker.cli.setup import prepare
@@ -37,7 +39,7 @@ from broker.settings import Settings, said
 from broker.store import facts
 from broker.store import search as index
 from broker.store.database import connect, conninfo, query
-from ops.bench.filled import AUTHORITIES, SUBJECTS, agree, case_id, citizen_of, sender_of, user_key_of
+from ops.bench.filled import AUTHORITIES, SUBJECTS, agree, case_id, citizen_of, join, sender_of, user_key_of
 from ops.bench.filling import fill
 from ops.bench.weighing import spent
 from ops.embedded import instance
@@ -128,6 +130,11 @@ def measure(running: Instance, settings: Settings, entries: int, requests: int, 
                     cpu = round(each, 2) if question.page == 1 else None
                     report.http.append(replace(summed(entries, reader, asked, at_once, samples), cpu=cpu))
         report.statements += asyncio.run(statements(settings, entries, reader, claims, requests))
+    consent(settings, entries)
+    token = issuer.issue(COORDINATOR, TTL)
+    for at_once in AT_ONCE:
+        samples = over_http(settings.api_url, token, IN_AN_EFFORT, entries, at_once, requests // at_once)
+        report.http.append(summed(entries, f"hoi, {CONSENTS} consents", "citizen", at_once, samples))
     with connect(settings.dsn, "bench") as connection:
         report.plans[entries] = plans(connection, entries)
 
@@ -164,15 +171,22 @@ def _user_key(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a case's number; of numbers from `entries` on there is nothing. page: the one that is timed."""
+    """What is asked of a case's number; of numbers from `entries` on there is nothing. page: the one that is timed.
+
+    among: only so many citizens are asked about, spread evenly.
+    """
 
     ask: Callable[[int], dict[str, Any]]
     there: bool = True
     page: int = 1
+    overview: str = "sapa"
+    among: int | None = None
 
     def numbers(self, entries: int, seed: str) -> Iterator[int]:
         """Cases of the authority that every reader may read."""
         chance = random.Random(seed)  # noqa: S311 - reproducible
+        while self.among is not None:
+            yield consenting_case(chance.randrange(self.among), entries, self.among)
         while True:
             number = chance.randrange(entries) // len(AUTHORITIES) * len(AUTHORITIES)
             yield number if self.there else number + 10 * entries
@@ -184,6 +198,64 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "user key": Question(_user_key),
     "second page": Question(_citizen, page=2),
 }
+
+
+CONSENTING: Final = 200
+CONSENTS: Final = 200
+COORDINATOR: Final[Claims] = {
+    "role": "employee", "sub": "bench", "authorities": [AUTHORITIES[0]], "areas": ["15.2*"], "principal_ids": ["bench"],
+    "scopes": [_scope(AUTHORITIES[0], "15.*")],
+}  # fmt: skip
+
+
+def consenting_case(citizen: int, entries: int, among: int) -> int:
+    """A case of one of the citizens who have consented."""
+    return citizen * max(10, entries // among)
+
+
+def effort_of(number: int) -> str:
+    """The effort for the citizen of a case."""
+    return str(uuid.UUID(int=number // 10 + 1))
+
+
+IN_AN_EFFORT: Final = Question(
+    lambda number: {**_citizen(number), "effort_id": effort_of(number), "purpose": "Indsats"},
+    overview="hoi",
+    among=CONSENTING,
+)
+
+
+def consent(settings: Settings, entries: int) -> None:
+    """Let so many citizens have so many consents each, all for one effort and in force.
+
+    Each is for one group of one authority, so that together they open a part of the citizen's cases.
+    """
+    numbers = [consenting_case(citizen, entries, CONSENTING) for citizen in range(CONSENTING)]
+    period = {"valid_from": "2024-01-01T00:00:00+00:00", "signed_at": "2024-01-01T00:00:00+00:00"}
+    groups = sorted({subject[:5] for subject in SUBJECTS})
+    join(settings, "hoi")
+    with connect(settings.dsn, "bench") as connection, connection.transaction():
+        connection.execute("TRUNCATE register, citizen_number, citizen, break_glass")
+        cursor = connection.cursor()
+        columns = "kind, id, citizen_id, authorities, effort_id, body"
+        put = f"INSERT INTO register ({columns}) VALUES (%s, %s, %s, '{{}}', %s, %s)".encode()  # noqa: S608 - names alone
+        for number in numbers:
+            of, effort = uuid.uuid4(), effort_of(number)
+            cursor.execute("INSERT INTO citizen VALUES (%s)", [of])
+            cursor.execute("INSERT INTO citizen_number VALUES (%s, %s)", [citizen_of(number), of])
+            body = {"authority": AUTHORITIES[0], "coordinator": "bench", "members": [], **period}
+            cursor.execute(put, ["effort", effort, of, None, Jsonb(body)])
+            given = [
+                {
+                    "purpose": "hoi", "effort_id": effort, "data_areas": [f"{groups[n % len(groups)]}.*"],
+                    "data_authorities": [AUTHORITIES[n % len(AUTHORITIES)]], "recipient_areas": ["15.*"],
+                    "recipient_authorities": [AUTHORITIES[0]], **period,
+                }
+                for n in range(CONSENTS)
+            ]  # fmt: skip
+            cursor.executemany(put, [("consent", uuid.uuid4(), of, effort, Jsonb(one)) for one in given])
+    with connect(settings.dsn, "bench") as connection:
+        connection.execute("ANALYZE register, citizen_number, citizen")
 
 
 class Lane:
@@ -198,11 +270,11 @@ class Lane:
         """Let it go."""
         self._http.close()
 
-    def ask(self, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    def ask(self, body: dict[str, Any], overview: str = "sapa") -> tuple[dict[str, Any], float]:
         """The answer, and the milliseconds from the first byte sent to the last one read."""
         said = json.dumps(body).encode()
         began = time.perf_counter()
-        self._http.request("POST", "/v1/overviews/sapa/search", said, self._headers)
+        self._http.request("POST", f"/v1/overviews/{overview}/search", said, self._headers)
         answer = self._http.getresponse()
         content = answer.read()
         took = (time.perf_counter() - began) * MILLI
@@ -216,7 +288,7 @@ class Lane:
         for number in islice(numbers, requests):
             body = question.ask(number)
             if question.page == 1:
-                answer, took = self.ask(body)
+                answer, took = self.ask(body, question.overview)
             else:
                 first, _ = self.ask({**body, "limit": PAGE})
                 if first["next_cursor"] is None:
