@@ -119,8 +119,8 @@ def test_any_json_at_all_gets_a_verdict(raw: Any) -> None:
 
 
 def test_one_of_the_five_comes_in_a_record_of_the_log() -> None:
-    nothing: dict[str, Any] = {}
-    for value in (nothing, {"effort": {}, "power": {}}):
+    values: tuple[dict[str, Any], ...] = ({}, {"effort": {}, "power": {}})
+    for value in values:
         verdict = read_wire(value, AT)
         assert isinstance(verdict, Rejected)
         assert verdict.code is Code.CONSENT_MALFORMED
