@@ -90,6 +90,7 @@ def _plain(rows: Policy) -> dict[str, dict[str, Any]]:
             "tests": list(row.tests),
             "shows": sorted(row.shows),
             "control_kle": row.control_kle.patterns(),
+            "hidden_for": None if row.hidden_for is None else row.hidden_for.days,
         }
         for name, row in rows.items()
     }

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -32,6 +33,7 @@ class Overview:
 
     nothing_registered: what it means for the basis that the citizen has registered nothing.
     shows: what of an entry may be shown beyond the plain: `handlers`, `confidential_titles`, `documents`.
+    hidden_for: how long a read is kept out of the citizen's own log; None: it is there at once.
     custody_below_age: children up to that age are seen by who has custody; None: custody gives nothing.
     """
 
@@ -46,6 +48,7 @@ class Overview:
     break_glass: bool = False
     control_kle: Patterns = _NOWHERE
     custody_below_age: int | None = None
+    hidden_for: timedelta | None = None
 
 
 Policy = Mapping[str, Overview]
@@ -59,7 +62,12 @@ _NEEDED: Final[Mapping[str, type]] = {
     "topic": bool,
     "shows": list,
 }
-_BESIDES: Final[Mapping[str, type]] = {"break_glass": bool, "control_kle": list, "custody_below_age": int}
+_BESIDES: Final[Mapping[str, type]] = {
+    "break_glass": bool,
+    "control_kle": list,
+    "custody_below_age": int,
+    "log_hidden_days": int,
+}
 
 
 class FlawedPolicyError(ValueError):
@@ -116,4 +124,5 @@ def _row(name: str, row: Any) -> Overview:
         row.get("break_glass", False),
         control,
         row.get("custody_below_age"),
+        timedelta(days=row["log_hidden_days"]) if "log_hidden_days" in row else None,
     )
