@@ -53,5 +53,5 @@ OVERVIEWS: Final = {
 }
 ANCHORS: Final = Topic("sagsbro.access-log-anchors.v1", 1, None, {"retention.ms": "-1"})
 
-READ_BY_WORKERS: Final = (CASE_EVENTS, DOCUMENT_EVENTS, CONSENTS)
+READ_BY_WORKERS: Final = (CASE_EVENTS, CONSENTS, DOCUMENT_EVENTS)
 TOPICS: Final = (*READ_BY_WORKERS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)

@@ -27,7 +27,7 @@ from tests.integration.searching import AT, Index, opened, state_like
 from tests.unit.overviews import ANOTHER, ENTRY, World, changed, shown, worlds
 
 # `SAGSBRO_CASES=100000` is the nightly size.
-CASES = max(100, int(os.environ.get("SAGSBRO_CASES", "2000")) // 20)
+CASES = max(100, int(os.environ.get("SAGSBRO_CASES", "500")) // 20)
 # They hang on what stands in the document alone: every entry that is found is judged by them, none is left out before.
 IN_THE_DOCUMENT = ("still_wanted", "shown_to_citizens", "not_hidden", "role")
 INSERT = (

@@ -6,6 +6,7 @@ And an oracle: the table of overviews read once more, as plainly as it can be sa
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -91,6 +92,7 @@ def known(*persons: Person) -> dict[str, Person]:
     return {number: person for person in persons for number in person.numbers}
 
 
+@cache
 def base(overview: str) -> World:
     """The case is shown."""
     role = POLICY[overview].role
@@ -236,6 +238,7 @@ QUERY: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@cache
 def facts_of(overview: str) -> dict[str, st.SearchStrategy[Any]]:
     """What may be otherwise in what is known."""
     agreement = st.builds(
@@ -271,14 +274,23 @@ def _by_authority(agreements: Iterable[Any], overview: str) -> dict[tuple[str, s
     return {(of, overview): tuple(each for each in listed if each.authority == of) for of in AUTHORITIES}
 
 
+@cache
+def places_of(overview: str) -> dict[str, str]:
+    """Everything that may be otherwise, and where it is."""
+    places = {**dict.fromkeys(ENTRY, "entry"), **{f"reader.{name}": "reader" for name in READER}}
+    return (
+        places
+        | {f"query.{name}": "query" for name in QUERY}
+        | {f"facts.{name}": "facts" for name in facts_of(overview)}
+    )
+
+
 @st.composite
 def worlds(draw: st.DrawFn, overviews: tuple[str, ...] = tuple(POLICY)) -> World:
     """One of those in which the case is shown, with up to five things otherwise."""
     overview = draw(st.sampled_from(overviews))
-    start = base(overview)
-    places = {**dict.fromkeys(ENTRY, "entry"), **{f"reader.{name}": "reader" for name in READER}}
-    places |= {f"query.{name}": "query" for name in QUERY} | {f"facts.{name}": "facts" for name in facts_of(overview)}
-    chosen = draw(st.lists(st.sampled_from(sorted(places)), max_size=5, unique=True))
+    start, places = base(overview), places_of(overview)
+    chosen = draw(st.lists(st.sampled_from((*places, "facts.persons", "facts.persons")), max_size=5, unique=True))
     entry: dict[str, Any] = {name: draw(ENTRY[name]) for name in chosen if places[name] == "entry"}
     reader = {name[7:]: draw(READER[name[7:]]) for name in chosen if places[name] == "reader"}
     query = {name[6:]: draw(QUERY[name[6:]]) for name in chosen if places[name] == "query"}
