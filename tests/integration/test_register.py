@@ -180,13 +180,18 @@ def test_the_register_is_one_whether_it_comes_over_http_or_out_of_the_log(index:
     assert kept == (2, 0)
 
 
-def arrival(offset: int, said: dict[str, Any]) -> Arrival:
+def on_the_wire(said: dict[str, Any]) -> dict[str, Any]:
+    """As a ConsentEvent: times are microseconds."""
     times = ("registered_at", "signed_at", "valid_from", "valid_to", "withdrawn_at")
     wire = {
         name: int(datetime.fromisoformat(value).timestamp() * 1_000_000) if name in times and value else value
         for name, value in said.items()
     }
-    value = encode("consent_event", {str(kind_of(said)): wire})
+    return {str(kind_of(said)): wire}
+
+
+def arrival(offset: int, said: dict[str, Any]) -> Arrival:
+    value = encode("consent_event", on_the_wire(said))
     event: Any = Decoder("consent_event", lambda _: None).decode(value)
     return Arrival(offset, int(datetime.now(UTC).timestamp() * 1000), value, event)
 
