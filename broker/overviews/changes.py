@@ -161,7 +161,8 @@ class Stream:
         self._query, facts = await known(connection, self._for(followed), reference_data)
         facts = await with_parties(connection, facts, entries.values())
         permitted = {key: self._permitted(entry, facts, at) for key, entry in entries.items()}
-        registered = await documents.of(connection, [(entry.key, state) for _, state, entry in found])
+        shown_now = [(entry.key, state) for _, state, entry in found if permitted[str(entry.key)]]
+        registered = await documents.of(connection, shown_now)
         events: dict[Change, Event] = {}
         for row, state, entry in found:
             key = str(entry.key)

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from broker.overviews.place import Place
 
-TOGETHER: Final = 100
+TOGETHER: Final = 250
+"""Changes that one transaction tells."""
 LONGEST: Final = 1000
 """Changes that wait for one reader; one who is slower than that begins again where they were."""
 
