@@ -217,6 +217,8 @@ async def _one(
         await _until(heard, there, lambda: len(there) == entries)
         if len(there) != entries:
             report.wrong.append(f"{entries - len(there)} cases were never told in the stream")
+        if not (await send("POST", "/v1/overviews/hoi/search", reader, search)).json()["entries"]:
+            report.wrong.append("nothing was found before the withdrawal")
         now = datetime.now(UTC).isoformat()
         began = time.time()
         await send("POST", "/v1/consents", registrar, citizen.consent(registered_at=now, withdrawn_at=now))
