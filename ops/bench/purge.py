@@ -6,6 +6,7 @@ machine, so one clock.
 """
 
 import asyncio
+import json
 import random
 import threading
 import time
@@ -15,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 from confluent_kafka import Producer
@@ -26,7 +27,6 @@ from broker.settings import Settings, said
 from broker.stream.clients import confluent_options
 from broker.stream.framing import encode
 from broker.stream.topics import CASE_EVENTS
-from consumers.changes import Change, changes
 from ops.bench.faults import settle
 from ops.bench.filled import AUTHORITIES, Load, case_id, filled, join, sender_of
 from ops.bench.filling import fill
@@ -61,6 +61,13 @@ class Report:
     rate: float = 0.0
     rows: list[Row] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+
+class Change(NamedTuple):
+    """One event of the stream: `entry` or `gone`, and of which entry."""
+
+    kind: str
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +244,18 @@ async def _stream(settings: Settings, token: str) -> AsyncIterator[asyncio.Queue
     heard: asyncio.Queue[tuple[float, Change]] = asyncio.Queue()
 
     async def listen() -> None:
-        async for change in changes(settings.api_url, lambda: token, "hoi"):
-            await heard.put((time.time(), change))
+        headers, kind = {"Authorization": f"Bearer {token}"}, ""
+        async with (
+            httpx.AsyncClient(base_url=settings.api_url, timeout=PATIENCE_S) as http,
+            http.stream("GET", "/v1/overviews/hoi/changes", headers=headers) as answer,
+        ):
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                name, _, said_so = line.partition(": ")
+                if name == "event":
+                    kind = said_so
+                elif name == "data":
+                    await heard.put((time.time(), Change(kind, json.loads(said_so))))
 
     listening = asyncio.create_task(listen())
     try:
