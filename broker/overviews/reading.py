@@ -10,8 +10,9 @@ from psycopg_pool import AsyncConnectionPool
 from broker import metrics
 from broker.domain.agreement import Facts
 from broker.domain.entry import PRIMARY, Entry, party_ref
-from broker.domain.policy import POLICY, Query, Reader
-from broker.store import access_log
+from broker.domain.policy import POLICY, Query, Reader, basis_of
+from broker.logs import tell
+from broker.store import access_log, persons
 from broker.store.access_log import Access
 
 Connection = psycopg.AsyncConnection[Any]
@@ -80,7 +81,7 @@ async def note(connection: Connection, query: Query, read: Read) -> None:
         decision,
         read.purpose,
         read.subject,
-        row.basis if read.denied is None else None,
+        basis_of(row, query) if read.denied is None else None,
         read.denied,
         read.cases,
         read.citizens,
@@ -101,6 +102,16 @@ async def written(connection: Connection, access: Access) -> None:
 def primary_persons(entry: Entry) -> Iterator[str]:
     """Whose case it is: the log of each of them has the read."""
     return (party for role, party in entry.parties if role == PRIMARY and party.startswith(PERSONS))
+
+
+async def note_break_glass(connection: Connection, query: Query, cases: Sequence[str]) -> None:
+    """For the data-protection officers of those whose cases were shown; and an alarm. Raises NotLoggedError."""
+    try:
+        await persons.note_break_glass(connection, query, who(query.reader), cases)
+    except psycopg.Error as error:
+        raise NotLoggedError(type(error).__name__) from None
+    metrics.BREAK_GLASS.labels(query.overview).inc()
+    tell("break_glass", overview=query.overview, cases=len(cases))
 
 
 def who(reader: Reader) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class Topic:
         number = 0
         for shard in range(outbox.SHARDS):
             claim = outbox.claim(self.connection, shard, outbox.START, 1000, Facts(revision=-1))
-            self._take(messages(claim, datetime.now(UTC).date()))
+            sent, new = messages(claim)
+            outbox.note_published(self.connection, new)
+            self._take(sent)
             outbox.settle(self.connection, shard, claim.entries)
             number += len(claim.entries)
         return number
