@@ -17,7 +17,7 @@ from broker.domain.identity import EntryKey, is_cvr, is_uuid
 from broker.domain.policy import POLICY, Reader, Reason, Role
 from broker.overviews.asking import numbers_of
 from broker.overviews.own_log import COPENHAGEN, Look, told
-from broker.overviews.reading import PERSONS, Caller, Connection, Core, written
+from broker.overviews.reading import PERSONS, Caller, Connection, Core, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import text
 from broker.store import access_log
@@ -299,7 +299,7 @@ async def _note(
     connection: Connection, caller: Caller, request: LogSearch, subject: str | None, denied: str | None = None
 ) -> None:
     if denied is not None:
-        await written(connection, Access(caller.said, LOG, "deny", request.purpose, subject, None, denied))
+        await written(connection, Access(who(caller.reader), LOG, "deny", request.purpose, subject, None, denied))
         return
     basis = OWN if caller.reader.role is Role.CITIZEN else SUPERVISION
-    await written(connection, Access(caller.said, LOG, "permit", request.purpose, subject, basis))
+    await written(connection, Access(who(caller.reader), LOG, "permit", request.purpose, subject, basis))

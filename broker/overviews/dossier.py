@@ -15,7 +15,7 @@ from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_ROLES
 from broker.overviews.access import NotYours, plain
 from broker.overviews.asking import numbers_of
-from broker.overviews.reading import Caller, Connection, written
+from broker.overviews.reading import Caller, Connection, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import access_log, documents
@@ -41,7 +41,7 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
     """All of it, as it stands in one snapshot. Raises NotLoggedError."""
     about = party_ref("CPR", asked.citizen)
     if asked.authority not in caller.authorities:
-        await written(connection, Access(caller.said, LOG, "deny", asked.purpose, about, None, "not_yours"))
+        await written(connection, Access(who(caller.reader), LOG, "deny", asked.purpose, about, None, "not_yours"))
         return NotYours()
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -62,7 +62,7 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
             "retention": {"deletion_rules": None, "because": "the KLE editions imported here carry no deletion rules"},
         }
         keys = [f"{found.authority}/{found.system}/{found.case_id}" for found in held]
-        await written(connection, Access(caller.said, LOG, "permit", asked.purpose, about, BASIS, None, keys))
+        await written(connection, Access(who(caller.reader), LOG, "permit", asked.purpose, about, BASIS, None, keys))
     return answer
 
 

@@ -15,7 +15,7 @@ from broker.domain.explanation import Explanation, Origin, explain
 from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Role, decide
 from broker.overviews.asking import known
-from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, written
+from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import facts as facts_store
@@ -91,11 +91,19 @@ async def explained(
         permitted = isinstance(decide(entry, query, facts, moment), Permit)
         if _may_be_told(caller, overview, asked, permitted=permitted):
             access = Access(
-                caller.said, "explain", "permit", None, about, BASIS, None, [str(asked.key)], {*primary_persons(entry)}
+                who(caller.reader),
+                "explain",
+                "permit",
+                None,
+                about,
+                BASIS,
+                None,
+                [str(asked.key)],
+                {*primary_persons(entry)},
             )
             await written(connection, access)
             return told(judged)
-    await written(connection, Access(caller.said, LOG, "deny", None, about, None, NOT_FOUND))
+    await written(connection, Access(who(caller.reader), LOG, "deny", None, about, None, NOT_FOUND))
     return NotFound()
 
 

@@ -64,12 +64,6 @@ class Caller:
     authorities: frozenset[str]
     citizen: str | None = field(default=None, repr=False)
 
-    @property
-    def said(self) -> dict[str, Any]:
-        """The caller as the log names them."""
-        said = who(self.reader)
-        return said | {"authorities": sorted({*said["authorities"], *self.authorities})}
-
 
 async def note(connection: Connection, query: Query, read: Read) -> None:
     """Write the read down, in a transaction of its own or in the caller's. Raises NotLoggedError."""
@@ -122,5 +116,5 @@ def who(reader: Reader) -> dict[str, Any]:
         "role": str(reader.role),
         "client": reader.client,
         "unit": reader.unit,
-        "authorities": sorted({scope.authority for scope in reader.scopes}),
+        "authorities": sorted({*reader.authorities, *(scope.authority for scope in reader.scopes)}),
     }

@@ -42,7 +42,7 @@ async def test_a_read_that_showed_nothing_is_told_and_one_that_is_kept_back_is_n
     await logged.read({"citizen": CPR}, scopes=[])
     (line,) = (await logged.search({}, **CITIZEN))["entries"]
     assert (line["text"], line["permitted"]) == (
-        "Medarbejder, Jobcenter slog dig op, men fik intet vist i medarbejdernes sagsoverblik.",
+        "Medarbejder i Eksempel Kommune, Jobcenter slog dig op, men fik intet vist i medarbejdernes sagsoverblik.",
         False,
     )
     logged.execute("UPDATE access_log SET citizen_visible_from = now() + interval '1 day'")
