@@ -17,7 +17,8 @@ from broker.domain.identity import without_cpr
 Event = Literal[
     "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written",
     "stalled", "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable",
-    "database_unreachable", "shard_taken", "shard_lost", "published", "request_failed", "child_started",
+    "database_unreachable", "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published",
+    "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
     "access_log_not_sealed", "sealing_taken", "sealing_lost",
 ]  # fmt: skip
@@ -29,6 +30,8 @@ LEVELS: Final[Mapping[Event, str]] = {
     "shard_lost": "warning",
     "access_log_not_sealed": "warning",
     "sealing_lost": "warning",
+    "sweep_lost": "warning",
+    "break_glass": "warning",
     "stalled": "error",
     "position_lost": "error",
     "position_refused": "error",

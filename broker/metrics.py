@@ -48,6 +48,18 @@ ACCESS: Final = Counter(
     ["overview", "decision", "reason"],
     registry=None,
 )
+CONSENT_PURGE: Final = Histogram(
+    "sagsbro_consent_purge_seconds",
+    "From a change in the register of persons, or the moment the clock made one, to the commit in the overview topics.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60),
+    registry=None,
+)
+BREAK_GLASS: Final = Counter(
+    "sagsbro_break_glass_total",
+    "Reads without the consent that was missing: look at each.",
+    ["overview"],
+    registry=None,
+)
 SEARCH_SECONDS: Final = Histogram(
     "sagsbro_overview_search_seconds", "One search, its log included.", ["overview"], registry=None
 )
@@ -163,9 +175,9 @@ class Kept(Collector):
 
 SHARED: Final = Kept()
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
-    "api": (EVENTS, SEARCH_SECONDS, ACCESS),
+    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS),
     "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION),
-    "publisher": (ALARMS, SHARED),
+    "publisher": (ALARMS, SHARED, CONSENT_PURGE),
 }
 
 

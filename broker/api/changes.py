@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from broker.api.auth import require
 from broker.api.core import Core, core_of
 from broker.api.event_stream import EventStream
-from broker.api.overviews import reader_of
+from broker.api.overviews import reader_of, refusal
 from broker.api.problems import Problem, unavailable
 from broker.domain.policy import POLICY, Overview, Role
 from broker.overviews import subscription
@@ -36,8 +36,8 @@ async def put_subscription(request: SubscriptionRequest, core: Cored, token: Any
     except NotLoggedError:
         raise _unlogged() from None
     match put:
-        case Refused():
-            raise _refused()
+        case Refused(reason):
+            raise refusal(reason)
         case Unfit():
             days = subscription.LONGEST.days
             raise Problem(422, "invalid_request", f"until must lie in the future, at most {days} days ahead")
@@ -78,8 +78,8 @@ async def changes(
     except TooManyError:
         raise unavailable("busy", "too many streams are open here just now; come again") from None
     match opened:
-        case Refused():
-            raise _refused()
+        case Refused(reason):
+            raise refusal(reason)
         case NotSubscribed():
             raise Problem(409, "not_subscribed", "put a subscription to this overview first")
         case TooOld():
@@ -97,10 +97,6 @@ def _published(name: str) -> Overview:
 
 def _unlogged() -> Problem:
     return unavailable("access_log_unavailable", "the read cannot be logged just now, so nothing is read")
-
-
-def _refused() -> Problem:
-    return Problem(403, "forbidden", "the token's role does not read this overview")
 
 
 def _too_old() -> Problem:

@@ -80,10 +80,11 @@ class EventStream(Response):
             if waited is None:
                 await stream.still()
                 yield self._block(None)
-            elif (event := await stream.told(waited, datetime.now(UTC))) is not None:
-                yield self._block(event)
+            else:
+                for event in await stream.told(waited, datetime.now(UTC)):
+                    yield self._block(event)
 
-    async def _next(self) -> Change | None:
+    async def _next(self) -> list[Change] | None:
         """None when nothing has come for as long as a heartbeat."""
         try:
             async with asyncio.timeout(HEARTBEAT_S):
@@ -93,7 +94,7 @@ class EventStream(Response):
 
     def _block(self, event: Event | None) -> bytes:
         """One event, or a heartbeat: its id moves the reader's place though there is nothing to dispatch."""
-        place = self._stream.place.text(datetime.now(UTC)).encode()
+        place = (self._stream.place if event is None else event.place).text(datetime.now(UTC)).encode()
         if event is None:
             return b": here\nid: %b\n\n" % place
         return b"event: %b\nid: %b\ndata: %b\n\n" % (event.kind.encode(), place, orjson.dumps(event.data))

@@ -10,7 +10,9 @@ from fastapi.responses import Response
 from broker.api.auth import require
 from broker.api.core import Core, core_of
 from broker.api.problems import Problem, unavailable
-from broker.domain.policy import POLICY, Reader, Role
+from broker.domain.entry import party_ref
+from broker.domain.kle import Patterns
+from broker.domain.policy import POLICY, Reader, Reason, Role
 from broker.overviews.cursor import BrokenCursorError
 from broker.overviews.reading import Caller, NotLoggedError
 from broker.overviews.request import SearchRequest
@@ -41,8 +43,8 @@ async def search_overview(
     match outcome:
         case Answer():
             return Response(orjson.dumps(outcome), media_type="application/json")
-        case Refused():
-            raise Problem(403, "forbidden", "the token's role does not read this overview")
+        case Refused(reason):
+            raise refusal(reason)
         case _:
             assert_never(outcome)
 
@@ -50,6 +52,13 @@ async def search_overview(
 def caller_of(token: Token) -> Caller:
     """Who calls, for what is no overview."""
     return Caller(reader_of(token), token.authorities, token.citizen)
+
+
+def refusal(reason: Reason) -> Problem:
+    """What a reader is told who may ask nothing in this way, whatever there is."""
+    if reason is Reason.ROLE:
+        return Problem(403, "forbidden", "the token's role does not read this overview")
+    return Problem(422, str(reason), "this overview is read for a written purpose and a control case")
 
 
 def reader_of(token: Token) -> Reader:
@@ -62,5 +71,8 @@ def reader_of(token: Token) -> Reader:
         token.scopes,
         token.client_scopes,
         token.principal_ids,
+        token.authorities,
+        Patterns.of(token.areas),
+        frozenset() if token.citizen is None else frozenset({party_ref("CPR", token.citizen)}),
         token.unit,
     )

@@ -20,6 +20,8 @@ COMMANDS = {
     "kle": "kle",
     "load": "load",
     "compliance": "compliance",
+    "policy": "policy",
+    "consent": "consent",
     "rejections": "rejections",
     "explain": "explain",
     "dossier": "dossier",

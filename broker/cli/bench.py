@@ -120,6 +120,22 @@ def latency(rates: tuple[int, ...], seconds: float, entries: int, *, as_json: bo
 
 
 @bench.command()
+@click.option("--citizens", default=20, show_default=True, help="How many consent and withdraw, one after the other.")
+@click.option("--entries", default=500, show_default=True, help="How many cases each of them has.")
+@click.option("--rate", default=1000, show_default=True, help="Events a second of others meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def purge(citizens: int, entries: int, rate: int, *, as_json: bool) -> None:
+    """Withdraw consents under load: milliseconds until search, topic and stream are empty; exit 3 when one is not."""
+    from ops.bench.purge import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-purge-") as folder:
+        report = run(Path(folder) / "data", citizens, entries, rate, _tell)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong or any(row.left for row in report.rows):
+        raise SystemExit(3)
+
+
+@bench.command()
 @click.option("--steps", default="100000,1000000,5000000", show_default=True, help="Sizes of the index.")
 @click.option("--live", default=50_000, show_default=True, help="How many events of each step go through Kafka.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

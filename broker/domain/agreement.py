@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Final
 
 from broker.domain.case import CaseEvent
+from broker.domain.consent import Person
 from broker.domain.identity import is_system
 from broker.domain.kle import KleBook, Patterns
 from broker.domain.outcome import Code, Rejected
+from broker.domain.overview import Policy, bundled
 
 
 class AgreementState(StrEnum):
@@ -134,7 +136,10 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All reference data, as of one revision."""
+    """All reference data, as of one revision.
+
+    persons: what is registered of those whom a question is about, by every number as in `entry.party_ref`.
+    """
 
     revision: int = 0
     senders: Mapping[tuple[str, str], SenderAgreement] = field(default_factory=dict)
@@ -143,6 +148,8 @@ class Facts:
     authorities: Mapping[str, Authority] = field(default_factory=dict)
     citizen_views: Mapping[str, tuple[CitizenView, ...]] = field(default_factory=dict)
     kle: KleBook = field(default_factory=KleBook)
+    policy: Policy = field(default_factory=bundled)
+    persons: Mapping[str, Person] = field(default_factory=dict)
 
 
 def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:

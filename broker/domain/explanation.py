@@ -5,7 +5,7 @@ There is no second set of rules here: the verdict is that of `judge`, which `dec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -44,6 +44,8 @@ class Explanation:
 class Origin:
     """Where a case in the index came from. changed_since: after the moment that is asked about, so it is not that case.
 
+    registered_since: likewise, what is registered of the persons that are asked about, consents and the like.
+
     rule: how the number was found from the original one, None when it was taken as it came.
     """
 
@@ -54,22 +56,24 @@ class Origin:
     kle_edition: str | None
     agreement_version: int | None
     changed_since: bool
+    registered_since: bool = False
 
 
 HOLDS: Final = "holds"
+REGISTERED: Final = "more has been registered of the citizen since; it is judged by what stands now"
 CHANGED: Final = "the case has changed since; how it was then is not kept, so it is judged as it is now"
 
 
-def explain(overview: Overview, entry: Entry, query: Query, facts: Facts, on: date, origin: Origin) -> Explanation:
+def explain(overview: Overview, entry: Entry, query: Query, facts: Facts, at: datetime, origin: Origin) -> Explanation:
     """Every step in order: where the case came from, then each test of the overview's row in the policy."""
     verdict = Verdict.PERMIT
     judged = []
     refs = _refs(overview, entry, facts)
-    for name, reason in judge(overview, entry, query, facts, on):
+    for name, reason in judge(overview, entry, query, facts, at):
         denied = reason is not None
         judged.append(Step(name, Verdict.DENY if denied else Verdict.PERMIT, str(reason or HOLDS), refs.get(name)))
         verdict = Verdict.DENY if denied else verdict
-    if origin.changed_since:
+    if origin.changed_since or origin.registered_since:
         verdict = Verdict.UNKNOWN
     return Explanation(verdict, (*_origin(entry, origin), *judged))
 
@@ -85,6 +89,7 @@ def _origin(entry: Entry, origin: Origin) -> tuple[Step, ...]:
         Step("event", there, event, origin.event_id),
         Step("taken_in", there, taken, str(origin.agreement_version)),
         Step("kle", mapped if there is Verdict.PERMIT else there, number, origin.kle_edition),
+        *([Step("register", Verdict.UNKNOWN, REGISTERED)] if origin.registered_since else ()),
     )
 
 

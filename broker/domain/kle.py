@@ -13,6 +13,7 @@ from broker.domain.outcome import Code, Rejected
 _NUMBER = re.compile(r"\d\d\.\d\d\.\d\d", re.ASCII)
 _FACET = re.compile(r"[A-ZÆØÅ]\d\d", re.ASCII)
 _ANNOUNCED = re.compile(r"\[udgår\s+(\d{4})\]", re.IGNORECASE | re.ASCII)
+_LONGEST = len("NN.NN.NN")
 _PATTERN = re.compile(r"N\*|\d\d\.(\*|\d\*|\d\d\.(\*|\d\*|\d\d))", re.ASCII)
 
 
@@ -53,6 +54,10 @@ class Patterns:
     def covers(self, number: str) -> bool:
         """Whether any pattern covers the full number."""
         return number.startswith(self.prefixes)
+
+    def patterns(self) -> list[str]:
+        """As they are written."""
+        return [prefix if len(prefix) == _LONGEST else f"{prefix}*" if prefix else "N*" for prefix in self.prefixes]
 
     def both(self, other: "Patterns") -> "Patterns":
         """What these and the others cover: of two that overlap, the longer."""

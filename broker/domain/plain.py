@@ -24,7 +24,7 @@ class Plain:
 
     identity: the 16 bytes of the event's id.
     named: the highest level of sensitivity that it names for the case or any document, 0 when it names none;
-    sensitivity: the case's own. state: the step of progress that began last.
+    sensitivity: the case's own; hidden: from the citizen. state: the step of progress that began last.
     primary: the first primary party; others: the rest as `ROLE|REFERENCE`, primary ones first.
     """
 
@@ -38,6 +38,7 @@ class Plain:
         self.created_at: i64 = 0
         self.named = 0
         self.sensitivity = 0
+        self.hidden = False
         self.kle = ""
         self.facet: str | None = None
         self.local_code: str | None = None

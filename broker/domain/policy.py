@@ -1,155 +1,64 @@
-"""Who may see what: `decide` for one reader, `audience` for a topic that has no reader yet. Pure and total.
+"""Who may see what: `decide`. Pure and total.
 
-Everything that is not permitted is denied; any deny wins. An overview is a row of tests, never an `if`.
+Everything that is not permitted is denied; any deny wins. An overview is a row of the policy's data, which names the
+tests of this module: no overview has a name here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Final
 
-from broker.domain.agreement import ACCEPTING, Facts, ReaderAgreement, day_of, outside, wanted
+from broker.domain.agreement import ACCEPTING, Facts, ReaderAgreement, citizen_view, day_of, outside, wanted
+from broker.domain.consent import Person, Power, PowerKind, age
 from broker.domain.entry import PRIMARY, SECONDARY, Entry
 from broker.domain.kle import Patterns
+from broker.domain.overview import Overview as Overview  # noqa: PLC0414 - others take them from here
+from broker.domain.overview import Policy, bundled
+from broker.domain.overview import Role as Role  # noqa: PLC0414 - the same
+from broker.domain.question import BreakGlass as BreakGlass  # noqa: PLC0414 - others take them from here
+from broker.domain.question import Deny as Deny  # noqa: PLC0414 - the same
+from broker.domain.question import Permit as Permit  # noqa: PLC0414 - the same
+from broker.domain.question import Query as Query  # noqa: PLC0414 - the same
+from broker.domain.question import Reader as Reader  # noqa: PLC0414 - the same
+from broker.domain.question import Reason as Reason  # noqa: PLC0414 - the same
+from broker.domain.question import Scope as Scope  # noqa: PLC0414 - the same
 
-
-class Role(StrEnum):
-    """What a token may be used for."""
-
-    VENDOR = "vendor"
-    EMPLOYEE = "employee"
-    CONTROL = "control"
-    CITIZEN = "citizen"
-    CONSENT = "consent"
-    ONBOARDING = "onboarding"
-    OPERATOR = "operator"
-    AUDITOR = "auditor"
-
-
-class Reason(StrEnum):
-    """Why an entry is not shown; for logs and explanations, never for the one who was denied."""
-
-    NO_SUCH_OVERVIEW = "no_such_overview"
-    ROLE = "role"
-    INCOMPLETE = "incomplete"
-    NOT_DELIVERED = "not_delivered"
-    DELIMITED = "delimited"
-    AUTHORITY_NOT_JOINED = "authority_not_joined"
-    OUTSIDE_SCOPE = "outside_scope"
-    OUTSIDE_CLIENT_SCOPE = "outside_client_scope"
-    NOT_A_PARTY = "not_a_party"
-    SECURITY_PROFILE = "security_profile"
+_NOWHERE: Final = Patterns(())
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
-    """May be shown, on this legal basis."""
+class Case:
+    """One entry before one row of the policy."""
 
-    basis: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
-    """May not be shown."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One authority, the KLE areas in it, and the highest level for each: a whole, never mixed with another.
-
-    levels: pattern as prefix -> level; the longest prefix that covers a number decides.
-    """
-
-    authority: str
-    kle: Patterns
-    levels: tuple[tuple[str, int], ...]
-
-    @classmethod
-    def of(cls, authority: str, kle: tuple[str, ...], sensitivity: Mapping[str, int]) -> "Scope":
-        """Raises ValueError naming what is no KLE pattern."""
-        levels = [(Patterns.of((pattern,)).prefixes[0], level) for pattern, level in sensitivity.items()]
-        return cls(authority, Patterns.of(kle), tuple(sorted(levels, key=_longest_first)))
-
-    def level(self, number: str) -> int:
-        """The highest sensitivity that may be seen under the number; 0 where nothing may."""
-        if not self.kle.covers(number):
-            return 0
-        return next((level for prefix, level in self.levels if number.startswith(prefix)), 0)
-
-    def covers(self, authority: str, number: str, sensitivity: int) -> bool:
-        """All three together."""
-        return authority == self.authority and sensitivity <= self.level(number)
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who asks, as the token says. `client_scopes`: None when the user's own count for the client system too."""
-
-    subject: str
-    name: str
-    role: Role
-    client: str
-    scopes: tuple[Scope, ...]
-    client_scopes: tuple[Scope, ...] | None = None
-    principals: frozenset[str] = frozenset()
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked: by whom, and for which citizen (every number they have had); None when not for a citizen."""
-
-    overview: str
-    reader: Reader
-    citizen: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Whom an overview system may show the entry to."""
-
-    authorities: tuple[str, ...]
-    kle: str
-    sensitivity: int
-    clients: tuple[str, ...]
-    principals: frozenset[str] | None
-
-    @property
-    def reference_only(self) -> bool:
-        """Too delicate to lie in a topic: ids and change time go out, content by search."""
-        return self.principals is not None or self.sensitivity >= HIGHEST
-
-    def admits(self, reader: Reader) -> bool:
-        """Whether the reader may be shown it, as an overview system must judge."""
-        own = reader.scopes
-        client = own if reader.client_scopes is None else reader.client_scopes
-        return (
-            any(name in (reader.client, "*") for name in self.clients)
-            and all(
-                any(
-                    scope.covers(authority, self.kle, self.sensitivity)
-                    for authority in self.authorities
-                    for scope in scopes
-                )
-                for scopes in (own, client)
-            )
-            and (self.principals is None or not self.principals.isdisjoint(reader.principals))
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Nobody:
-    """No reader at all: a tombstone goes out."""
-
-    reason: Reason
+    entry: Entry
+    row: Overview
+    facts: Facts
+    at: datetime
 
 
 HIGHEST: Final = 4
+OWN_TITLE: Final = "TITLE"
+RequestTest = Callable[[Query, Overview], Reason | None]
 CaseTest = Callable[[Entry, Facts], Reason | None]
-Test = Callable[[Entry, Query, Facts, date], Reason | None]
+Test = Callable[[Case, Query], Reason | None]
+_PRIMARY: Final = frozenset({PRIMARY})
+_PRIMARY_OR_SECONDARY: Final = frozenset({PRIMARY, SECONDARY})
+
+
+def role(query: Query, row: Overview) -> Reason | None:
+    """The reader's token is for this use."""
+    return None if query.reader.role is row.role else Reason.ROLE
+
+
+def written_purpose(query: Query, _row: Overview) -> Reason | None:
+    """The reader says in writing what for."""
+    return None if (query.purpose or "").strip() else Reason.PURPOSE_MISSING
+
+
+def control_case(query: Query, _row: Overview) -> Reason | None:
+    """The reader names the control case."""
+    return None if (query.control_case or "").strip() else Reason.CONTROL_CASE_MISSING
 
 
 def complete(entry: Entry, _facts: Facts) -> Reason | None:
@@ -174,113 +83,293 @@ def still_wanted(entry: Entry, facts: Facts) -> Reason | None:
     return None if wanted(choices, entry.kle, day_of(entry.created_at), entry.state) else Reason.DELIMITED
 
 
-def joined(entry: Entry, query: Query, facts: Facts, on: date) -> Reason | None:
+def shown_to_citizens(entry: Entry, facts: Facts) -> Reason | None:
+    """The municipality has switched the area on for citizens, for cases as old, from this system."""
+    if entry.kle is None or entry.created_at is None:
+        return Reason.NOT_FOR_CITIZENS
+    view = citizen_view(facts.citizen_views.get(entry.key.authority, ()), entry.kle)
+    shown = view is not None and view.shows(entry.key.system, day_of(entry.created_at), entry.state)
+    return None if shown else Reason.NOT_FOR_CITIZENS
+
+
+def not_hidden(entry: Entry, _facts: Facts) -> Reason | None:
+    """The case is not kept from the citizen."""
+    return Reason.HIDDEN_FROM_CITIZEN if entry.hidden_from_citizen else None
+
+
+def joined(case: Case, query: Query) -> Reason | None:
     """The municipality lets this overview's client show the case."""
-    for agreement in _agreements(entry, query.overview, facts, on):
+    for agreement in agreements(case):
         if agreement.client in ("*", query.reader.client):
             return None
     return Reason.AUTHORITY_NOT_JOINED
 
 
-def reader_scope(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+def reader_scope(case: Case, query: Query) -> Reason | None:
     """One of the reader's scopes covers the entry, as a whole."""
-    return None if _covered(entry, query.reader.scopes) else Reason.OUTSIDE_SCOPE
+    return None if _covered(case.entry, query.reader.scopes) else Reason.OUTSIDE_SCOPE
 
 
-def client_scope(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+def client_scope(case: Case, query: Query) -> Reason | None:
     """One of the calling system's scopes does too."""
     scopes = query.reader.client_scopes
-    return None if scopes is None or _covered(entry, scopes) else Reason.OUTSIDE_CLIENT_SCOPE
+    return None if scopes is None or _covered(case.entry, scopes) else Reason.OUTSIDE_CLIENT_SCOPE
 
 
-def primary_or_secondary(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+def primary_or_secondary(case: Case, query: Query) -> Reason | None:
     """The citizen searched for has that part in the case."""
-    if query.citizen is None or entry.has_party(query.citizen, _PRIMARY_OR_SECONDARY):
+    if query.citizen is None or case.entry.has_party(query.citizen, _PRIMARY_OR_SECONDARY):
         return None
     return Reason.NOT_A_PARTY
 
 
-def security_profile(entry: Entry, query: Query, _facts: Facts, _on: date) -> Reason | None:
+def primary(case: Case, query: Query) -> Reason | None:
+    """A citizen is searched for, and is whom the case is about."""
+    if query.citizen is not None and case.entry.has_party(query.citizen, _PRIMARY):
+        return None
+    return Reason.NOT_A_PARTY
+
+
+def own_or_represented(case: Case, query: Query) -> Reason | None:
+    """The reader is the citizen searched for, or may act for them in the case's area."""
+    areas = areas_of(query, case.row, case.facts, case.at)
+    return None if case.entry.kle is not None and areas.covers(case.entry.kle) else Reason.NO_POWER
+
+
+def effort(case: Case, query: Query) -> Reason | None:
+    """The reader coordinates or takes part in the effort that is named, which is for the citizen searched for."""
+    return None if in_effort(query, case.facts, case.at) else Reason.NOT_IN_EFFORT
+
+
+def no_objection(case: Case, query: Query) -> Reason | None:
+    """The citizen has not objected: that beats every consent."""
+    return Reason.OBJECTION if objected(query, case.row, case.facts, case.at) else None
+
+
+def consent(case: Case, query: Query) -> Reason | None:
+    """The citizen has consented for this effort, this data and this reader; or the glass is broken."""
+    key, number = case.entry.key, case.entry.kle
+    if number is None:
+        return Reason.NO_CONSENT
+    opened = consented(query, case.row, case.facts, case.at, (key.authority,))
+    given = any(areas.covers(number) for _, areas in opened)
+    return None if given or glass_broken(query, case.row) else Reason.NO_CONSENT
+
+
+def clearance(case: Case, query: Query) -> Reason | None:
+    """The reader's own work, and the calling system, reach the entry's sensitivity."""
+    return None if case.entry.sensitivity <= cleared(query.reader) else Reason.CLEARANCE
+
+
+def on_control_list(case: Case, _query: Query) -> Reason | None:
+    """The law lets control look into such cases."""
+    number = case.entry.kle
+    return None if number is not None and case.row.control_kle.covers(number) else Reason.NOT_ON_CONTROL_LIST
+
+
+def security_profile(case: Case, query: Query) -> Reason | None:
     """Where there is a list of who may, the reader is on it."""
-    if entry.principals is None or not entry.principals.isdisjoint(query.reader.principals):
+    if case.entry.principals is None or not case.entry.principals.isdisjoint(query.reader.principals):
         return None
     return Reason.SECURITY_PROFILE
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """One row of the policy: who reads, on what basis, and what must hold.
-
-    case_tests: of the case, whoever reads; a topic's audience is judged by them too.
-    confidential_titles: whether the title that the public may not see is shown.
-    hidden_for: how long a read is kept out of the citizen's own log; None: it is there at once.
-    """
-
-    name: str
-    role: Role
-    basis: str
-    case_tests: tuple[CaseTest, ...]
-    tests: tuple[Test, ...]
-    published: bool
-    confidential_titles: bool
-    hidden_for: timedelta | None = None
-
-
-POLICY: Final[Mapping[str, Overview]] = {
-    row.name: row
-    for row in (
-        Overview(
-            "sapa",
-            Role.EMPLOYEE,
-            "official_duty",
-            (complete, still_delivered, still_wanted),
-            (joined, reader_scope, client_scope, primary_or_secondary, security_profile),
-            published=True,
-            confidential_titles=True,
-        ),
-    )
+REQUEST_TESTS: Final[dict[str, RequestTest]] = {
+    "role": role,
+    "written_purpose": written_purpose,
+    "control_case": control_case,
 }
-_PRIMARY_OR_SECONDARY: Final = frozenset({PRIMARY, SECONDARY})
+CASE_TESTS: Final[dict[str, CaseTest]] = {
+    "complete": complete,
+    "still_delivered": still_delivered,
+    "still_wanted": still_wanted,
+    "shown_to_citizens": shown_to_citizens,
+    "not_hidden": not_hidden,
+}
+TESTS: Final[dict[str, Test]] = {
+    "joined": joined,
+    "reader_scope": reader_scope,
+    "client_scope": client_scope,
+    "primary_or_secondary": primary_or_secondary,
+    "primary": primary,
+    "own_or_represented": own_or_represented,
+    "effort": effort,
+    "no_objection": no_objection,
+    "consent": consent,
+    "clearance": clearance,
+    "on_control_list": on_control_list,
+    "security_profile": security_profile,
+}
+POLICY: Final[Policy] = bundled()
+_ALWAYS: Final = ("complete", "still_delivered", "still_wanted", "joined")
 
 
-def decide(entry: Entry, query: Query, facts: Facts, on: date) -> Permit | Deny:
-    """May this reader be shown this entry in this overview, on this date?"""
-    overview = POLICY.get(query.overview)
+def flaws(policy: Policy) -> list[str]:
+    """What is wrong with a policy of the right form; nothing of it may be in force then."""
+    known = {*REQUEST_TESTS, *CASE_TESTS, *TESTS}
+    wrong = []
+    for name, row in policy.items():
+        wrong += [f"{name}: no test is called {test}" for test in row.tests if test not in known]
+        wrong += [f"{name}: {test} is never left out" for test in _ALWAYS if test not in row.tests]
+        if len(set(row.tests)) != len(row.tests):
+            wrong.append(f"{name}: a test stands twice")
+        if "consent" in row.tests and row.nothing_registered != "deny":
+            wrong.append(f"{name}: where a consent is needed, nothing registered means deny")
+        if "consent" in row.tests and not {"effort", "no_objection", "primary"} <= set(row.tests):
+            wrong.append(f"{name}: a consent is for an effort and a primary party, and an objection beats it")
+        if not {"primary", "reader_scope"} & set(row.tests):
+            wrong.append(f"{name}: neither the reader's scope nor the citizen bounds what is seen")
+        if row.break_glass and "consent" not in row.tests:
+            wrong.append(f"{name}: break-glass stands in for a consent alone")
+        if bool(row.control_kle.prefixes) != ("on_control_list" in row.tests):
+            wrong.append(f"{name}: control_kle and the test on_control_list go together")
+    return wrong
+
+
+def decide(entry: Entry, query: Query, facts: Facts, at: datetime) -> Permit | Deny:
+    """May this reader be shown this entry in this overview, at this moment?"""
+    overview = facts.policy.get(query.overview)
     if overview is None:
         return Deny(Reason.NO_SUCH_OVERVIEW)
-    denied = next((reason for _, reason in judge(overview, entry, query, facts, on) if reason is not None), None)
-    return Permit(overview.basis) if denied is None else Deny(denied)
+    for _, reason in judge(overview, entry, query, facts, at):
+        if reason is not None:
+            return Deny(reason)
+    return Permit(basis_of(overview, query))
 
 
 def judge(
-    overview: Overview, entry: Entry, query: Query, facts: Facts, on: date
+    overview: Overview, entry: Entry, query: Query, facts: Facts, at: datetime
 ) -> Iterator[tuple[str, Reason | None]]:
     """Every test by its name and why it denies, in order; None where it has no objection."""
-    yield "role", None if query.reader.role is overview.role else Reason.ROLE
-    for case_test in overview.case_tests:
-        yield case_test.__name__, case_test(entry, facts)
-    for test in overview.tests:
-        yield test.__name__, test(entry, query, facts, on)
+    yield "role", role(query, overview)
+    case = Case(entry, overview, facts, at)
+    for name in overview.tests:
+        if name in CASE_TESTS:
+            yield name, CASE_TESTS[name](entry, facts)
+        elif name in TESTS:
+            yield name, TESTS[name](case, query)
+        else:
+            yield name, REQUEST_TESTS[name](query, overview)
 
 
-def audience(entry: Entry, overview: str, facts: Facts, on: date) -> Audience | Nobody:
-    """Everyone whom `decide` could permit: never fewer."""
-    row = POLICY.get(overview)
-    if row is None:
-        return Nobody(Reason.NO_SUCH_OVERVIEW)
-    denied = next(filter(None, (test(entry, facts) for test in row.case_tests)), None)
-    if denied is not None or entry.kle is None:
-        return Nobody(denied or Reason.INCOMPLETE)
-    clients = sorted({agreement.client for agreement in _agreements(entry, overview, facts, on)})
-    if not clients:
-        return Nobody(Reason.AUTHORITY_NOT_JOINED)
-    return Audience((entry.key.authority,), entry.kle, entry.sensitivity, tuple(clients), entry.principals)
+def refused(overview: Overview, query: Query) -> Reason | None:
+    """Why nothing can be shown for this request, whatever there is."""
+    asked = (role, *(REQUEST_TESTS[name] for name in overview.tests if name in REQUEST_TESTS))
+    return next((reason for test in asked if (reason := test(query, overview)) is not None), None)
 
 
-def _agreements(entry: Entry, overview: str, facts: Facts, on: date) -> list[ReaderAgreement]:
+def basis_of(overview: Overview, query: Query) -> str:
+    """The legal basis of what is shown: the row's, or the one that was stated when the glass was broken."""
+    broken = query.break_glass
+    return f"break_glass: {broken.basis}" if broken is not None and glass_broken(query, overview) else overview.basis
+
+
+def as_switched(entry: Entry, row: Overview, facts: Facts) -> tuple[bool, bool]:
+    """(whether the case's own title is shown and not the KLE title, whether documents are).
+
+    As the row says, and the municipality's switch where the row asks for it.
+    """
+    documents = "documents" in row.shows
+    if "shown_to_citizens" not in row.tests or entry.kle is None:
+        return True, documents
+    view = citizen_view(facts.citizen_views.get(entry.key.authority, ()), entry.kle)
+    return (False, False) if view is None else (view.title == OWN_TITLE, documents and view.documents)
+
+
+def protected(entry: Entry, facts: Facts, at: datetime) -> bool:
+    """Whether where a party lives is nobody's business: unit names and links are for the owning authority alone."""
+    return any(person.protected(at) for person in persons(frozenset([ref for _, ref in entry.parties]), facts))
+
+
+def areas_of(query: Query, row: Overview, facts: Facts, at: datetime) -> Patterns:
+    """The areas in which the reader may see what is the citizen's own: all of the reader's own, some of another's."""
+    if query.citizen is None or not query.reader.citizen:
+        return _NOWHERE
+    if not query.citizen.isdisjoint(query.reader.citizen):
+        return Patterns.of(("N*",))
+    powers = [
+        power
+        for person in _asked(query, facts)
+        for power in person.powers_in_force(query.reader.citizen, at)
+        if _counts(power, person, row, at)
+    ]
+    return Patterns(tuple(prefix for power in powers for prefix in power.kle.prefixes))
+
+
+def in_effort(query: Query, facts: Facts, at: datetime) -> bool:
+    """Whether the named effort is in force for the citizen asked about, and the reader one of it."""
+    efforts = [person.effort(query.effort_id, at) for person in _asked(query, facts)]
+    return any(each is not None and not each.principals.isdisjoint(query.reader.principals) for each in efforts)
+
+
+def objected(query: Query, row: Overview, facts: Facts, at: datetime) -> bool:
+    """Whether the citizen asked about objects to the overview."""
+    return any(person.objects(row.name, at) for person in _asked(query, facts))
+
+
+def consented(
+    query: Query, row: Overview, facts: Facts, at: datetime, authorities: tuple[str, ...]
+) -> list[tuple[str, Patterns]]:
+    """(authority, areas) of what the citizen asked about lets this reader see for this effort, of these authorities."""
+    areas: dict[str, list[str]] = {}
+    for person in _asked(query, facts):
+        for each in person.consents_in_force(row.name, at):
+            if each.effort_id != query.effort_id or not each.to(query.reader.authorities, query.reader.areas):
+                continue
+            for authority in each.data_authorities.intersection(authorities):
+                areas.setdefault(authority, []).extend(each.data_areas.prefixes)
+    return [(authority, Patterns(tuple(prefixes))) for authority, prefixes in areas.items()]
+
+
+def glass_broken(query: Query, row: Overview) -> bool:
+    """Whether the reader breaks the glass, with a basis and a reason, where the policy allows it."""
+    broken = query.break_glass
+    return row.break_glass and broken is not None and bool(broken.basis.strip()) and bool(broken.reason.strip())
+
+
+def cleared(reader: Reader) -> int:
+    """The highest sensitivity in the reader's own work, and no more than the calling system's."""
+    each = (reader.scopes,) if reader.client_scopes is None else (reader.scopes, reader.client_scopes)
+    levels = [
+        max(
+            [level for scope in scopes if scope.authority in reader.authorities for _, level in scope.levels],
+            default=0,
+        )
+        for scopes in each
+    ]
+    return min(levels)
+
+
+def _counts(power: Power, person: Person, row: Overview, at: datetime) -> bool:
+    """Custody is over when the child is old enough, and gives nothing where the policy does not say when that is."""
+    if power.kind is not PowerKind.CUSTODY:
+        return True
+    if row.custody_below_age is None:
+        return False
+    ages = [age(reference.rpartition(":")[2], at.date()) for reference in person.numbers]
+    return all([years is not None and years < row.custody_below_age for years in ages])  # noqa: C419 - compiled
+
+
+def _asked(query: Query, facts: Facts) -> list[Person]:
+    return persons(query.citizen or frozenset(), facts)
+
+
+def persons(references: frozenset[str], facts: Facts) -> list[Person]:
+    """What is registered of them, each once."""
+    found: dict[frozenset[str], Person] = {}
+    for reference in references:
+        person = facts.persons.get(reference)
+        if person is not None:
+            found[person.numbers] = person
+    return list(found.values())
+
+
+def agreements(case: Case) -> list[ReaderAgreement]:
+    """Those that let the case be shown in the row's overview, to whatever client."""
+    entry, on = case.entry, case.at.date()
     return [
         agreement
-        for agreement in facts.readers.get((entry.key.authority, overview), ())
+        for agreement in case.facts.readers.get((entry.key.authority, case.row.name), ())
         if agreement.in_force(on)
         and entry.kle is not None
         and agreement.kle.covers(entry.kle)
@@ -292,7 +381,3 @@ def _covered(entry: Entry, scopes: tuple[Scope, ...]) -> bool:
     return entry.kle is not None and any(
         scope.covers(entry.key.authority, entry.kle, entry.sensitivity) for scope in scopes
     )
-
-
-def _longest_first(level: tuple[str, int]) -> tuple[int, str]:
-    return -len(level[0]), level[0]

@@ -1,20 +1,21 @@
 """What goes out to an overview topic for one entry: a value with its audience, or nothing. Pure."""
 
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from broker.domain.agreement import Facts
+from broker.domain.audience import Audience, Grant, Nobody, audience
 from broker.domain.case import SENSITIVITY_NAMES, State, visible_items
 from broker.domain.document import Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
-from broker.domain.policy import Audience, Nobody, audience
+from broker.domain.policy import Overview, as_switched, protected
 
 
 def publication(
-    entry: Entry, state: State, revision: int, overview: str, facts: Facts, on: date, known: Known
+    entry: Entry, state: State, revision: int, overview: str, facts: Facts, at: datetime, known: Known
 ) -> dict[str, Any] | None:
     """An OverviewEntry, or None for a tombstone."""
-    admitted = audience(entry, overview, facts, on)
+    admitted = audience(entry, overview, facts, at)
     if isinstance(admitted, Nobody):
         return None
     key = entry.key
@@ -30,26 +31,41 @@ def publication(
             "sensitivity": SENSITIVITY_NAMES[admitted.sensitivity],
             "clients": list(admitted.clients),
             "principals": None if admitted.principals is None else sorted(admitted.principals),
+            "grants": None if admitted.grants is None else [_grant(grant) for grant in admitted.grants],
         },
-        "content": _content(entry, state, admitted, facts, known),
+        "content": _content(entry, state, admitted, facts.policy[overview], facts, at, known),
     }
 
 
-def _content(entry: Entry, state: State, admitted: Audience, facts: Facts, known: Known) -> dict[str, Any] | None:
+def _grant(grant: Grant) -> dict[str, Any]:
+    return {
+        "effort_id": grant.effort_id,
+        "principals": sorted(grant.principals),
+        "areas": list(grant.areas.patterns()),
+        "authorities": sorted(grant.authorities),
+        "valid_to": None if grant.valid_to is None else int(grant.valid_to.timestamp() * 1_000_000),
+    }
+
+
+def _content(
+    entry: Entry, state: State, admitted: Audience, row: Overview, facts: Facts, at: datetime, known: Known
+) -> dict[str, Any] | None:
     if admitted.reference_only:
         return None
+    own_title, documents = as_switched(entry, row, facts)
     properties, classification = state.groups["properties"][1], state.groups["classification"][1]
     kle_title = facts.kle.title(admitted.kle, entry.key.authority)
     return {
         "user_key": properties["user_key"],
         # A title that had a civil registration number in it is empty: the KLE title stands in.
-        "title": properties["title"] or kle_title or admitted.kle,
+        "title": (own_title and properties["title"]) or kle_title or admitted.kle,
         "kle_title": kle_title,
         "facet": classification.get("facet"),
         "created_at": properties["created_at"],
         "state": entry.state,
         "local_status": properties.get("local_status"),
-        "link": properties.get("link"),
+        # A topic has no reader: a link that gives a protected place away is for search alone.
+        "link": None if protected(entry, facts, at) else properties.get("link"),
         "progress": [
             {
                 "state": step["state"],
@@ -71,6 +87,8 @@ def _content(entry: Entry, state: State, admitted: Audience, facts: Facts, known
             }
             for item in visible_items(state, "journal")
             # A document above the case's own level is for search, where each reader is judged by it.
-            if (document := shown_in(entry.key, item, known)) is not None and document.level <= admitted.sensitivity
+            if documents
+            and (document := shown_in(entry.key, item, known)) is not None
+            and document.level <= admitted.sensitivity
         ],
     }

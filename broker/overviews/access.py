@@ -15,8 +15,9 @@ from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
 from broker.domain.identity import EntryKey, is_cvr, is_uuid
 from broker.domain.policy import POLICY, Reader, Reason, Role
+from broker.overviews.asking import numbers_of
 from broker.overviews.own_log import COPENHAGEN, Look, told
-from broker.overviews.reading import PERSONS, Caller, Connection, Core, written
+from broker.overviews.reading import PERSONS, Caller, Connection, Core, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import text
 from broker.store import access_log
@@ -134,7 +135,7 @@ async def search(core: Core, caller: Caller, request: LogSearch, now: datetime) 
             return NotYours()
         if citizen:
             own = party_ref("CPR", caller.citizen or "")
-            answer = await _own(connection, caller.reader, own, request, now)
+            answer = await _own(connection, caller.reader, await numbers_of(connection, frozenset({own})), request, now)
             await _note(connection, caller, request, own)
             return answer
         answer = await _found(connection, caller, subject, request, now)
@@ -211,13 +212,21 @@ def _within(caller: Caller, request: LogSearch) -> bool:
     return bool(caller.authorities) and (request.authority is None or request.authority in caller.authorities)
 
 
-async def _own(connection: Connection, reader: Reader, own: str, request: LogSearch, now: datetime) -> Answer:
+async def _own(
+    connection: Connection, reader: Reader, own: frozenset[str], request: LogSearch, now: datetime
+) -> Answer:
     since, until = request.period(now)
     key = await access_log.pepper(connection)
     async with connection.cursor(row_factory=class_row(Look)) as cursor:
         await cursor.execute(
             query("access_own"),
-            {"persons": [access_log.keyed(own, key)], "since": since, "until": until, "now": now, "limit": MOST_ROWS},
+            {
+                "persons": [access_log.keyed(one, key) for one in sorted(own)],
+                "since": since,
+                "until": until,
+                "now": now,
+                "limit": MOST_ROWS,
+            },
             prepare=False,
         )
         looks = await cursor.fetchall()
@@ -290,7 +299,7 @@ async def _note(
     connection: Connection, caller: Caller, request: LogSearch, subject: str | None, denied: str | None = None
 ) -> None:
     if denied is not None:
-        await written(connection, Access(caller.said, LOG, "deny", request.purpose, subject, None, denied))
+        await written(connection, Access(who(caller.reader), LOG, "deny", request.purpose, subject, None, denied))
         return
     basis = OWN if caller.reader.role is Role.CITIZEN else SUPERVISION
-    await written(connection, Access(caller.said, LOG, "permit", request.purpose, subject, basis))
+    await written(connection, Access(who(caller.reader), LOG, "permit", request.purpose, subject, basis))

@@ -1,13 +1,15 @@
 """One reader's stream of changes: each is decided on anew as the index stands, and logged before it is given out."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry, party_ref
 from broker.domain.identity import EntryKey
-from broker.domain.policy import POLICY, Deny, Overview, Permit, Query, Reader, decide
+from broker.domain.policy import Deny, Overview, Permit, Query, Reader, Reason, decide, refused
+from broker.overviews.asking import known, with_parties
 from broker.overviews.feed import Feed
 from broker.overviews.grants import bounds
 from broker.overviews.place import Place, read
@@ -44,6 +46,7 @@ class Event:
 
     kind: Literal["entry", "gone"]
     data: dict[str, Any]
+    place: Place
 
 
 async def follow(
@@ -51,7 +54,7 @@ async def follow(
 ) -> "Stream | Refused | NotSubscribed | TooOld":
     """Open a stream; `close` it. Raises BrokenPlaceError, NotLoggedError, and what the feed raises."""
     if reader.role is not overview.role:
-        return await refuse(core, reader, overview, None)
+        return await refuse(core, reader, overview, None, Reason.ROLE)
     topic = OVERVIEWS[overview.name]
     start = None if last_id is None else read(last_id, topic.partitions, at)
     if last_id is not None and start is None:
@@ -61,17 +64,26 @@ async def follow(
         kept = await subscriptions.listed(connection, who, overview.name)
         # Who begins anew holds nothing; who goes on is told what has gone of all that was shown.
         shown = {} if start is None else await subscriptions.shown(connection, who, overview.name)
-    if not kept:
-        return NotSubscribed()
-    citizens = {party_ref("CPR", citizen) for citizen in kept[0].citizens}
-    watch = await feed.watch(topic, citizens | shown.keys())
+        if not kept:
+            return NotSubscribed()
+        query = _query(overview, reader, kept[0])
+        if (reason := refused(overview, query)) is not None:
+            return await refuse(core, reader, overview, query.purpose, reason)
+        query, _ = await known(connection, query, Facts())
+    watch = await feed.watch(topic, (query.citizen or frozenset()) | shown.keys())
     try:
         if start is not None:
             watch.precede(await feed.missed(topic, start, watch))
     except BaseException:
         feed.leave(watch)
         raise
-    return Stream(core, feed, Query(overview.name, reader), kept[0], watch, shown, start or watch.start)
+    return Stream(core, feed, query, kept[0], watch, shown, start or watch.start)
+
+
+def _query(overview: Overview, reader: Reader, kept: Subscription) -> Query:
+    effort = None if kept.effort_id is None else str(kept.effort_id)
+    citizens = frozenset(party_ref("CPR", citizen) for citizen in kept.citizens)
+    return Query(overview.name, reader, citizens, kept.purpose, effort_id=effort)
 
 
 class Stream:
@@ -87,11 +99,11 @@ class Stream:
         shown: dict[str, int | None],
         place: Place,
     ) -> None:
-        """`shown`: entries that the reader was shown, with the offset at which they were told that it is gone."""
+        """`query` is for all who are followed; `shown`: entries with the offset at which they were told gone."""
         self._core, self._feed, self._query, self._subscription = core, feed, query, subscription
         self.watch, self._shown, self._place = watch, shown, place
         self._topic = OVERVIEWS[query.overview]
-        self._citizens = frozenset(party_ref("CPR", citizen) for citizen in subscription.citizens)
+        self._citizens = query.citizen or frozenset()
 
     @property
     def until(self) -> datetime:
@@ -114,70 +126,114 @@ class Stream:
         async with self._core.pool.connection() as connection:
             await self._stands(connection)
 
-    async def told(self, change: Change, at: datetime) -> Event | None:
-        """What the reader is to be told, written down; None when it is nothing. Raises EndedError, NotLoggedError."""
-        if change.offset < self._place.offsets[change.partition]:
-            return None
-        # Before the row is read, so that what becomes of it after that is heard, also where a record names nobody.
-        self._feed.also(self.watch, change.key)
+    async def told(self, changes: Sequence[Change], at: datetime) -> list[Event]:
+        """What the reader is to be told of these, written down. Raises EndedError, NotLoggedError.
+
+        Together, because a withdrawal may take hundreds of entries at once.
+        """
+        new = [change for change in changes if change.offset >= self._place.offsets[change.partition]]
+        for change in new:
+            # Before rows are read, so that what becomes of them after that is heard, also where a record names nobody.
+            self._feed.also(self.watch, change.key)
+        if not new:
+            return []
         async with self._core.pool.connection() as connection, connection.transaction():
             await self._stands(connection)
-            event = await self._event(connection, change, at)
-        self._place = self._place.past(change.partition, change.offset)
-        return event
+            # Of one entry the newest change says it all: it is the row that is told of.
+            told = await self._told(connection, {change.key: change for change in new}, at)
+        events = []
+        for change in new:
+            self._place = self._place.past(change.partition, change.offset)
+            if (event := told.get(change)) is not None:
+                events.append(replace(event, place=self._place))
+        return events
 
     async def _stands(self, connection: Connection) -> None:
         kept = await subscriptions.listed(connection, follower(self._query.reader), self._query.overview)
         if not kept or kept[0].version != self._subscription.version:
             raise EndedError
 
-    async def _event(self, connection: Connection, change: Change, at: datetime) -> Event | None:
-        facts = await self._core.facts.current(connection)
-        row, followed = POLICY[self._query.overview], self._for(self._citizens)
-        async with behind(connection, bounds(row, followed)):
-            found = await index.by_key(connection, EntryKey(*change.key.split("/")))
-        if found is None:
-            return await self._gone(connection, change, None, NOT_THERE)
-        state = found.state()
-        entry = found.entry(state)
-        permitted = self._permitted(entry, facts, at)
-        if not permitted:
-            denied = decide(entry, self._for(self._citizens), facts, at.date())
-            return await self._gone(connection, change, entry, denied.reason if isinstance(denied, Deny) else NOT_THERE)
-        await self._note_shown(connection, change.key, None)
-        of = frozenset(primary_persons(entry))
-        for citizen in permitted:
-            await note(connection, self._query, Read(self._subscription.purpose, citizen, None, (change.key,), of))
-        # The part in the case is that of the first: the primary parties come first.
-        query = self._for(frozenset(permitted[:1]))
-        known = await documents.of(connection, [(entry.key, state)])
-        return Event("entry", show(found, state, entry, query, facts, at.date(), known, reference=permitted[0]))
+    async def _told(self, connection: Connection, newest: dict[str, Change], at: datetime) -> dict[Change, Event]:
+        reference_data = await self._core.facts.current(connection)
+        overview = reference_data.policy[self._query.overview]
+        async with behind(connection, bounds(overview, self._for(self._citizens))):
+            rows = await index.by_keys(connection, [EntryKey(*key.split("/")) for key in newest])
+        found = [(row, state, row.entry(state)) for row in rows for state in [row.state()]]
+        entries = {str(entry.key): entry for _, _, entry in found}
+        # Of those followed only who is in these cases: there may be hundreds.
+        followed = frozenset(one for entry in entries.values() for one in self._followed(entry))
+        self._query, facts = await known(connection, self._for(followed), reference_data)
+        facts = await with_parties(connection, facts, entries.values())
+        permitted = {key: self._permitted(entry, facts, at) for key, entry in entries.items()}
+        shown_now = [(entry.key, state) for _, state, entry in found if permitted[str(entry.key)]]
+        registered = await documents.of(connection, shown_now)
+        events: dict[Change, Event] = {}
+        for row, state, entry in found:
+            key = str(entry.key)
+            if permitted[key]:
+                # The part in the case is that of the first: the primary parties come first.
+                first = frozenset(permitted[key][:1])
+                shown = show(row, state, entry, self._for(first), facts, at, registered, references=first)
+                events[newest[key]] = Event("entry", shown, self._place)
+        gone = {key: change for key, change in newest.items() if not permitted.get(key) and self._has_still(change)}
+        for key, change in gone.items():
+            events[change] = Event("gone", EntryKey(*key.split("/"))._asdict(), self._place)
+        await self._note(connection, [(of, None, key) for key, each in permitted.items() for of in each], entries)
+        reasons = [(self._first(entries.get(key)), self._why(entries.get(key), facts, at), key) for key in gone]
+        await self._note(connection, reasons, {})
+        offsets = {key: change.offset for key, change in gone.items()}
+        await self._note_shown(connection, {**dict.fromkeys([key for key in permitted if permitted[key]]), **offsets})
+        return events
+
+    def _followed(self, entry: Entry) -> list[str]:
+        """Those whom the reader follows, the primary ones first."""
+        return list(dict.fromkeys(party for _, party in entry.parties if party in self._citizens))
 
     def _permitted(self, entry: Entry, facts: Facts, at: datetime) -> list[str]:
         """The followed citizens for each of whom alone the entry may be shown."""
-        followed = dict.fromkeys(party for _, party in entry.parties if party in self._citizens)
-        on = at.date()
-        return [one for one in followed if isinstance(decide(entry, self._for(frozenset({one})), facts, on), Permit)]
+        return [
+            one
+            for one in self._followed(entry)
+            if isinstance(decide(entry, self._for(frozenset({one})), facts, at), Permit)
+        ]
 
     def _for(self, citizens: frozenset[str]) -> Query:
-        return Query(self._query.overview, self._query.reader, citizens)
+        return replace(self._query, citizen=citizens)
 
-    async def _gone(self, connection: Connection, change: Change, entry: Entry | None, reason: str) -> Event | None:
+    def _has_still(self, change: Change) -> bool:
         """Only who was shown it, and has not been told before, hears that it is gone."""
-        key = change.key
-        if key not in self._shown:
-            return None
-        told_at = self._shown[key]
-        if told_at is not None and told_at < change.offset:
-            return None
-        await self._note_shown(connection, key, change.offset)
-        parties = () if entry is None else (party for _, party in entry.parties)
-        citizen = next((party for party in parties if party in self._citizens), None)
-        await note(connection, self._query, Read(self._subscription.purpose, citizen, reason, (key,)))
-        return Event("gone", EntryKey(*key.split("/"))._asdict())
+        if change.key not in self._shown:
+            return False
+        told_at = self._shown[change.key]
+        return told_at is None or told_at >= change.offset
 
-    async def _note_shown(self, connection: Connection, key: str, gone_at: int | None) -> None:
-        who = follower(self._query.reader)
-        if key not in self._shown or self._shown[key] != gone_at:
-            await subscriptions.note_shown(connection, who, self._query.overview, key, gone_at)
-        self._shown[key] = gone_at
+    def _first(self, entry: Entry | None) -> str | None:
+        return None if entry is None else next(iter(self._followed(entry)), None)
+
+    def _why(self, entry: Entry | None, facts: Facts, at: datetime) -> str:
+        if entry is None:
+            return NOT_THERE
+        denied = decide(entry, self._for(self._citizens), facts, at)
+        return str(denied.reason) if isinstance(denied, Deny) else NOT_THERE
+
+    async def _note(
+        self,
+        connection: Connection,
+        reads: Iterable[tuple[str | None, str | None, str]],
+        shown: Mapping[str, Entry],
+    ) -> None:
+        """One row for each citizen and reason; in the log of everybody whose cases they are, too."""
+        cases: dict[tuple[str | None, str | None], list[str]] = {}
+        for citizen, denied, key in reads:
+            cases.setdefault((citizen, denied), []).append(key)
+        for (citizen, denied), keys in cases.items():
+            of = frozenset(person for key in keys if key in shown for person in primary_persons(shown[key]))
+            await note(connection, self._query, Read(self._subscription.purpose, citizen, denied, keys, of))
+
+    async def _note_shown(self, connection: Connection, now: dict[str, int | None]) -> None:
+        """Entry -> the offset at which the reader is told that it is gone, or None: they hold it."""
+        unknown = object()
+        new = {key: gone_at for key, gone_at in now.items() if self._shown.get(key, unknown) != gone_at}
+        if new:
+            await subscriptions.note_shown(connection, follower(self._query.reader), self._query.overview, new)
+        self._shown |= new

@@ -14,7 +14,8 @@ from broker.domain.case import NEVER, State
 from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_ROLES
 from broker.overviews.access import NotYours, plain
-from broker.overviews.reading import Caller, Connection, written
+from broker.overviews.asking import numbers_of
+from broker.overviews.reading import Caller, Connection, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import access_log, documents
@@ -40,30 +41,35 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
     """All of it, as it stands in one snapshot. Raises NotLoggedError."""
     about = party_ref("CPR", asked.citizen)
     if asked.authority not in caller.authorities:
-        await written(connection, Access(caller.said, LOG, "deny", asked.purpose, about, None, "not_yours"))
+        await written(connection, Access(who(caller.reader), LOG, "deny", asked.purpose, about, None, "not_yours"))
         return NotYours()
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        key = access_log.keyed(about, await access_log.pepper(connection))
-        held = await _entries(connection, about, asked.authority)
+        persons = sorted(await numbers_of(connection, frozenset({about})))
+        numbers = [one.removeprefix(party_ref("CPR", "")) for one in persons]
+        within = {"authority": asked.authority, "numbers": numbers}
+        held = await _entries(connection, persons, asked.authority)
         answer = {
             "authority": asked.authority,
             "entries": await _shown(connection, held),
-            "rejected_events": await _rejected(connection, asked),
-            "access_log": await _reads(connection, key, asked.authority),
-            "followed_until": await _followed(connection, asked.citizen),
+            "rejected_events": await _rejected(connection, numbers, asked.authority),
+            "registered": await _rows(connection, "dossier_register", within),
+            "glass_broken": await _rows(connection, "dossier_break_glass", within),
+            "access_log": await _reads(connection, persons, asked.authority),
+            "followed_until": await _followed(connection, numbers),
             "sources": sorted({found.system for found in held}),
             "kept_in_topics_days": {topic.name: _kept_days(topic.config) for topic in TOPICS},
             "retention": {"deletion_rules": None, "because": "the KLE editions imported here carry no deletion rules"},
         }
         keys = [f"{found.authority}/{found.system}/{found.case_id}" for found in held]
-        await written(connection, Access(caller.said, LOG, "permit", asked.purpose, about, BASIS, None, keys))
+        await written(connection, Access(who(caller.reader), LOG, "permit", asked.purpose, about, BASIS, None, keys))
     return answer
 
 
-async def _entries(connection: Connection, about: str, authority: str) -> list[Found]:
+async def _entries(connection: Connection, persons: Sequence[str], authority: str) -> list[Found]:
     """In whatever part of the case, complete or not."""
-    asked = {"party": about, "parties": [f"{role}|{about}" for role in sorted(PARTY_ROLES)], "authority": authority}
+    parties = [f"{role}|{person}" for role in sorted(PARTY_ROLES) for person in persons]
+    asked = {"persons": persons, "parties": parties, "authority": authority}
     async with connection.cursor(row_factory=class_row(Found)) as cursor:
         await cursor.execute(query("dossier_entries"), asked)
         return await cursor.fetchall()
@@ -100,21 +106,22 @@ def _entry(found: Found, state: State, registered: dict[str, Any]) -> dict[str, 
     }
 
 
-async def _rejected(connection: Connection, asked: DossierRequest) -> list[dict[str, Any]]:
-    """Events that could not be used and are still kept, where the number stands in them in the clear."""
-    return await _rows(
-        connection, "dossier_rejections", {"authority": asked.authority, "number": asked.citizen.encode()}
-    )
+async def _rejected(connection: Connection, numbers: Sequence[str], authority: str) -> list[dict[str, Any]]:
+    """Events that could not be used and are still kept, where a number stands in them in the clear."""
+    said = {"authority": authority, "numbers": [number.encode() for number in numbers]}
+    return await _rows(connection, "dossier_rejections", said)
 
 
-async def _reads(connection: Connection, key: bytes, authority: str) -> list[dict[str, Any]]:
+async def _reads(connection: Connection, persons: Sequence[str], authority: str) -> list[dict[str, Any]]:
     """Who has looked, as an auditor sees it; also what is kept out of the citizen's own log for a time."""
-    return await _rows(connection, "dossier_reads", {"person": key, "authority": authority, "limit": MOST_READS})
+    key = await access_log.pepper(connection)
+    keyed = [access_log.keyed(person, key) for person in persons]
+    return await _rows(connection, "dossier_reads", {"persons": keyed, "authority": authority, "limit": MOST_READS})
 
 
-async def _followed(connection: Connection, citizen: str) -> list[str]:
+async def _followed(connection: Connection, numbers: Sequence[str]) -> list[str]:
     """Until when employees follow the citizen; whose subscriptions they are is theirs."""
-    rows = await _rows(connection, "dossier_followed", {"citizen": citizen})
+    rows = await _rows(connection, "dossier_followed", {"numbers": numbers})
     return [str(row["until"]) for row in rows]
 
 

@@ -3,9 +3,10 @@
 Nothing here tells a case that may not be spoken of from one that is not there.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
@@ -13,10 +14,12 @@ from broker.domain.entry import party_ref
 from broker.domain.explanation import Explanation, Origin, explain
 from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
 from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Role, decide
-from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, written
+from broker.overviews.asking import known
+from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import facts as facts_store
+from broker.store import persons
 from broker.store import search as index
 from broker.store.access_log import Access
 from broker.store.search import Found
@@ -36,13 +39,19 @@ def _of(check: Any) -> AfterValidator:
 
 
 class ExplainRequest(Strict):
-    """Which case in which overview; `citizen`: whom it is searched for by; `reader`: see the API; `at`: None is now."""
+    """Which case in which overview; `reader`: see the API; `at`: None is now.
+
+    citizen, purpose, control_case, effort_id: what the reader would search with.
+    """
 
     authority: Annotated[str, _of(is_cvr)]
     system: Annotated[str, _of(is_system)]
     case_id: Annotated[str, _of(is_uuid)]
     overview: Annotated[Text, Field(max_length=40)]
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
+    purpose: Annotated[Text, Field(max_length=1000)] | None = None
+    control_case: Annotated[Text, Field(max_length=200)] | None = None
+    effort_id: UUID | None = None
     reader: dict[str, Any] | None = Field(default=None, repr=False)
     at: AwareDatetime | None = None
 
@@ -63,7 +72,9 @@ async def explained(
     """The verdict on `reader` and its steps. Raises NotLoggedError."""
     overview, found = POLICY.get(asked.overview), await index.by_key(connection, asked.key)
     about = None if asked.citizen is None else party_ref("CPR", asked.citizen)
-    query = Query(asked.overview, reader, None if about is None else frozenset({about}))
+    citizen = None if about is None else frozenset({about})
+    effort_id = None if asked.effort_id is None else str(asked.effort_id)
+    query = Query(asked.overview, reader, citizen, asked.purpose, asked.control_case, effort_id)
     if overview is not None and found is not None:
         moment = asked.at or now
         state = found.state()
@@ -71,15 +82,28 @@ async def explained(
         facts = await source.current(connection) if asked.at is None else await facts_store.at(connection, asked.at)
         if caller.reader.role is Role.CITIZEN:
             query = _own(query, caller)
-        judged = explain(overview, entry, query, facts, moment.date(), _origin(found, asked.at))
-        permitted = isinstance(decide(entry, query, facts, moment.date()), Permit)
+        query, facts = await known(connection, query, facts)
+        origin = _origin(found, asked.at)
+        if asked.at is not None:
+            whom = (query.citizen or frozenset()) | query.reader.citizen
+            origin = replace(origin, registered_since=await persons.registered_since(connection, whom, asked.at))
+        judged = explain(overview, entry, query, facts, moment, origin)
+        permitted = isinstance(decide(entry, query, facts, moment), Permit)
         if _may_be_told(caller, overview, asked, permitted=permitted):
             access = Access(
-                caller.said, "explain", "permit", None, about, BASIS, None, [str(asked.key)], {*primary_persons(entry)}
+                who(caller.reader),
+                "explain",
+                "permit",
+                None,
+                about,
+                BASIS,
+                None,
+                [str(asked.key)],
+                {*primary_persons(entry)},
             )
             await written(connection, access)
             return told(judged)
-    await written(connection, Access(caller.said, LOG, "deny", None, about, None, NOT_FOUND))
+    await written(connection, Access(who(caller.reader), LOG, "deny", None, about, None, NOT_FOUND))
     return NotFound()
 
 
@@ -90,8 +114,7 @@ def told(explanation: Explanation) -> dict[str, Any]:
 
 def _own(query: Query, caller: Caller) -> Query:
     """A citizen asks as themselves, for themselves."""
-    own = frozenset[str]() if caller.citizen is None else frozenset({party_ref("CPR", caller.citizen)})
-    return Query(query.overview, caller.reader, own)
+    return replace(query, reader=caller.reader, citizen=caller.reader.citizen)
 
 
 def _may_be_told(caller: Caller, overview: Overview, asked: ExplainRequest, *, permitted: bool) -> bool:

@@ -2,48 +2,105 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from broker.domain import policy
 from broker.domain.agreement import ACCEPTING, AgreementState, Facts, ReaderAgreement, SenderAgreement
 from broker.domain.entry import PRIMARY, SECONDARY, party_ref
 from broker.domain.form import PARTY_ROLES
-from broker.domain.policy import Overview, Query, Scope
+from broker.domain.kle import Patterns
+from broker.domain.policy import HIGHEST, Overview, Query, Scope
 from broker.store.search import Grant, Grants
 from broker.store.second_line import Bounds
 
-GrantsOf = Callable[[Query, Facts, date, Collection[str]], Sequence[Grant] | None]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One search before one row of the policy.
+
+    holders: the authorities that hold what is asked for. Hundreds of agreements would go along with each search
+    otherwise, and hundreds of scopes with some.
+    """
+
+    row: Overview
+    query: Query
+    facts: Facts
+    at: datetime
+    holders: Collection[str]
+
+    def everywhere(self, areas: Patterns, level: int) -> list[Grant]:
+        """The same of every holder."""
+        return [Grant(authority, areas.prefixes, (("", level),)) for authority in self.holders]
 
 
-def _reader(query: Query, _facts: Facts, _on: date, holders: Collection[str]) -> list[Grant]:
-    return _scopes(query.reader.scopes, holders)
+GrantsOf = Callable[[Asked], Sequence[Grant] | None]
+_ALL: Final = Patterns.of(("N*",))
 
 
-def _client(query: Query, _facts: Facts, _on: date, holders: Collection[str]) -> list[Grant] | None:
-    scopes = query.reader.client_scopes
-    return None if scopes is None else _scopes(scopes, holders)
+def _reader(asked: Asked) -> list[Grant]:
+    return _scopes(asked.query.reader.scopes, asked.holders)
 
 
-def _joined(query: Query, facts: Facts, on: date, holders: Collection[str]) -> list[Grant]:
+def _client(asked: Asked) -> list[Grant] | None:
+    scopes = asked.query.reader.client_scopes
+    return None if scopes is None else _scopes(scopes, asked.holders)
+
+
+def _joined(asked: Asked) -> list[Grant]:
     return [
         Grant(agreement.authority, agreement.kle.prefixes, (("", agreement.sensitivity),))
-        for authority in holders
-        for agreement in _open(query, facts, on, authority)
+        for authority in asked.holders
+        for agreement in _open(asked.query, asked.facts, asked.at, authority)
     ]
 
 
-def _delivered(_query: Query, facts: Facts, _on: date, holders: Collection[str]) -> list[Grant]:
+def _delivered(asked: Asked) -> list[Grant]:
     return [
         grant
-        for agreement in facts.senders.values()
-        if agreement.authority in holders and agreement.state in ACCEPTING
+        for agreement in asked.facts.senders.values()
+        if agreement.authority in asked.holders and agreement.state in ACCEPTING
         for grant in _taken(agreement)
     ]
 
 
-def _open(query: Query, facts: Facts, on: date, authority: str) -> Iterator[ReaderAgreement]:
+def _represented(asked: Asked) -> list[Grant]:
+    areas = policy.areas_of(asked.query, asked.row, asked.facts, asked.at)
+    return asked.everywhere(areas, HIGHEST) if areas.prefixes else []
+
+
+def _effort(asked: Asked) -> list[Grant] | None:
+    return None if policy.in_effort(asked.query, asked.facts, asked.at) else []
+
+
+def _objection(asked: Asked) -> list[Grant] | None:
+    return [] if policy.objected(asked.query, asked.row, asked.facts, asked.at) else None
+
+
+def _consented(asked: Asked) -> list[Grant] | None:
+    if policy.glass_broken(asked.query, asked.row):
+        return None
+    opened = policy.consented(asked.query, asked.row, asked.facts, asked.at, tuple(asked.holders))
+    # However many consents there are, an area once is enough.
+    return [Grant(of, tuple(dict.fromkeys(areas.prefixes)), (("", HIGHEST),)) for of, areas in opened]
+
+
+def _cleared(asked: Asked) -> list[Grant]:
+    return asked.everywhere(_ALL, policy.cleared(asked.query.reader))
+
+
+def _control(asked: Asked) -> list[Grant]:
+    return asked.everywhere(asked.row.control_kle, HIGHEST)
+
+
+def _request(asked: Asked) -> list[Grant] | None:
+    return None if policy.refused(asked.row, asked.query) is None else []
+
+
+def _open(query: Query, facts: Facts, at: datetime, authority: str) -> Iterator[ReaderAgreement]:
     """The authority's agreements that let this overview's client read."""
+    on = at.date()
     for agreement in facts.readers.get((authority, query.overview), ()):
         if agreement.in_force(on) and agreement.client in ("*", query.reader.client):
             yield agreement
@@ -65,59 +122,71 @@ def _taken(agreement: SenderAgreement) -> Iterator[Grant]:
     yield whole._replace(citizens=tuple(party_ref("CPR", one) for one in sorted(agreement.restricted_citizens)))
 
 
-# What the municipality has left out is not among them: it hangs on the case's state, which stands in the document.
-NARROWING: Final[Mapping[policy.CaseTest | policy.Test, GrantsOf]] = {
-    policy.still_delivered: _delivered,
-    policy.reader_scope: _reader,
-    policy.client_scope: _client,
-    policy.joined: _joined,
+# Not among them: what hangs on what stands in the document alone, the case's state and whether it is hidden.
+NARROWING: Final[Mapping[str, GrantsOf]] = {
+    "written_purpose": _request,
+    "control_case": _request,
+    "still_delivered": _delivered,
+    "reader_scope": _reader,
+    "client_scope": _client,
+    "joined": _joined,
+    "own_or_represented": _represented,
+    "effort": _effort,
+    "no_objection": _objection,
+    "consent": _consented,
+    "clearance": _cleared,
+    "on_control_list": _control,
 }
 
 
-def grants(row: Overview, query: Query, facts: Facts, on: date, holders: Collection[str]) -> Grants:
-    """What every entry must be covered by, for those of the overview's tests that can be asked that way.
-
-    holders: the authorities that hold what is asked for. Hundreds of agreements would go along with each search
-    otherwise, and hundreds of scopes with some.
-    """
-    tests: list[policy.CaseTest | policy.Test] = [*row.case_tests, *row.tests]
-    asked = {test.__name__: NARROWING[test](query, facts, on, holders) for test in tests if test in NARROWING}
-    return {kind: listed for kind, listed in asked.items() if listed is not None}
+def grants(row: Overview, query: Query, facts: Facts, at: datetime, holders: Collection[str]) -> Grants:
+    """What every entry must be covered by, for those of the overview's tests that can be asked that way."""
+    asked = Asked(row, query, facts, at, holders)
+    made = {name: NARROWING[name](asked) for name in row.tests if name in NARROWING}
+    return {kind: listed for kind, listed in made.items() if listed is not None}
 
 
-def authorities(row: Overview, query: Query, facts: Facts, on: date) -> list[str]:
+def authorities(row: Overview, query: Query, facts: Facts, at: datetime) -> list[str]:
     """Those that the reader's scopes and the reader agreements name, whether or not anything comes in now."""
     each = [
         {scope.authority for scope in scopes}
         for test, scopes in (
-            (policy.reader_scope, query.reader.scopes),
-            (policy.client_scope, query.reader.client_scopes),
+            ("reader_scope", query.reader.scopes),
+            ("client_scope", query.reader.client_scopes),
         )
         if test in row.tests and scopes is not None
     ]
-    if policy.joined in row.tests:
+    if "consent" in row.tests and not policy.glass_broken(query, row):
+        each.append({of for of, _ in policy.consented(query, row, facts, at, tuple(of for of, _ in facts.readers))})
+    if "joined" in row.tests:
         named = set.intersection(*each) if each else {authority for authority, _ in facts.readers}
-        each.append({authority for authority in named if any(_open(query, facts, on, authority))})
+        each.append({authority for authority in named if any(_open(query, facts, at, authority))})
     return sorted(set.intersection(*each)) if each else []
 
 
 def bounds(row: Overview, query: Query) -> Bounds:
-    """What the database itself keeps a reader to: their authorities where the policy tests scopes, else the citizen."""
-    if policy.reader_scope in row.tests:
+    """What the database itself keeps a reader to: their authorities where the policy tests scopes, else the citizen.
+
+    Without scopes the policy tests that a citizen is asked about and is whom the case is about (`policy.flaws`): that
+    bounds another authority's entries, too, and those of whom the reader acts for.
+    """
+    if "reader_scope" in row.tests:
         return Bounds(tuple(sorted({scope.authority for scope in query.reader.scopes})), ())
     return Bounds((), tuple(sorted(query.citizen or ())))
 
 
 def roles(row: Overview, query: Query) -> tuple[str, ...]:
     """The parts in a case that count: a citizen's are narrower where the policy tests them."""
-    if query.citizen is not None and policy.primary_or_secondary in row.tests:
+    if "primary" in row.tests:
+        return (PRIMARY,)
+    if query.citizen is not None and "primary_or_secondary" in row.tests:
         return PRIMARY, SECONDARY
     return tuple(sorted(PARTY_ROLES))
 
 
 def principals(row: Overview, query: Query) -> frozenset[str] | None:
     """Who reads, as security profiles name them; None where the policy does not ask for it."""
-    return query.reader.principals if policy.security_profile in row.tests else None
+    return query.reader.principals if "security_profile" in row.tests else None
 
 
 def _scopes(scopes: Sequence[Scope], holders: Collection[str]) -> list[Grant]:

@@ -10,8 +10,9 @@ from psycopg_pool import AsyncConnectionPool
 from broker import metrics
 from broker.domain.agreement import Facts
 from broker.domain.entry import PRIMARY, Entry, party_ref
-from broker.domain.policy import POLICY, Query, Reader
-from broker.store import access_log
+from broker.domain.policy import POLICY, Query, Reader, basis_of
+from broker.logs import tell
+from broker.store import access_log, persons
 from broker.store.access_log import Access
 
 Connection = psycopg.AsyncConnection[Any]
@@ -63,12 +64,6 @@ class Caller:
     authorities: frozenset[str]
     citizen: str | None = field(default=None, repr=False)
 
-    @property
-    def said(self) -> dict[str, Any]:
-        """The caller as the log names them."""
-        said = who(self.reader)
-        return said | {"authorities": sorted({*said["authorities"], *self.authorities})}
-
 
 async def note(connection: Connection, query: Query, read: Read) -> None:
     """Write the read down, in a transaction of its own or in the caller's. Raises NotLoggedError."""
@@ -80,7 +75,7 @@ async def note(connection: Connection, query: Query, read: Read) -> None:
         decision,
         read.purpose,
         read.subject,
-        row.basis if read.denied is None else None,
+        basis_of(row, query) if read.denied is None else None,
         read.denied,
         read.cases,
         read.citizens,
@@ -103,6 +98,16 @@ def primary_persons(entry: Entry) -> Iterator[str]:
     return (party for role, party in entry.parties if role == PRIMARY and party.startswith(PERSONS))
 
 
+async def note_break_glass(connection: Connection, query: Query, cases: Sequence[str]) -> None:
+    """For the data-protection officers of those whose cases were shown; and an alarm. Raises NotLoggedError."""
+    try:
+        await persons.note_break_glass(connection, query, who(query.reader), cases)
+    except psycopg.Error as error:
+        raise NotLoggedError(type(error).__name__) from None
+    metrics.BREAK_GLASS.labels(query.overview).inc()
+    tell("break_glass", overview=query.overview, cases=len(cases))
+
+
 def who(reader: Reader) -> dict[str, Any]:
     """The reader as the log names them."""
     return {
@@ -111,5 +116,5 @@ def who(reader: Reader) -> dict[str, Any]:
         "role": str(reader.role),
         "client": reader.client,
         "unit": reader.unit,
-        "authorities": sorted({scope.authority for scope in reader.scopes}),
+        "authorities": sorted({*reader.authorities, *(scope.authority for scope in reader.scopes)}),
     }

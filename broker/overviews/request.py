@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -60,6 +61,13 @@ class Party(Strict):
         return self
 
 
+class BreakGlassRequest(Strict):
+    """Reading without the consent that is missing: on which legal basis, and why now."""
+
+    basis: Annotated[Text, Field(min_length=1, max_length=200)]
+    reason: Annotated[Text, Field(min_length=1, max_length=1000)]
+
+
 class SearchRequest(Strict):
     """Exactly one of citizen, party, user_key and case_ids."""
 
@@ -68,6 +76,9 @@ class SearchRequest(Strict):
     user_key: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(default=None, repr=False)
     case_ids: Annotated[list[CaseId], Field(min_length=1, max_length=10)] | None = None
     purpose: Annotated[Text, Field(max_length=1000)] | None = None
+    control_case: Annotated[Text, Field(max_length=200)] | None = None
+    effort_id: UUID | None = None
+    break_glass: BreakGlassRequest | None = None
     kle: Annotated[list[KlePattern], Field(min_length=1, max_length=100)] | None = None
     states: Annotated[list[State], Field(min_length=1, max_length=4)] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
@@ -77,6 +88,8 @@ class SearchRequest(Strict):
     def _one_of(self) -> "SearchRequest":
         if [self.citizen, self.party, self.user_key, self.case_ids].count(None) != 3:  # noqa: PLR2004 - all but one
             raise ValueError("exactly one of citizen, party, user_key and case_ids")
+        if self.break_glass is not None and self.cursor is not None:
+            raise ValueError("the glass is broken for one read: a next page is another")
         return self
 
     @property

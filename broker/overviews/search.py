@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from broker import metrics
 from broker.domain.agreement import Facts
 from broker.domain.case import State
 from broker.domain.entry import Entry
+from broker.domain.form import PARTY_ROLES
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Patterns
-from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Reason, decide
+from broker.domain.policy import BreakGlass, Overview, Permit, Query, Reader, Reason, decide, glass_broken, refused
+from broker.overviews.asking import known, with_parties
 from broker.overviews.cursor import seal, unseal
 from broker.overviews.grants import authorities, bounds, grants, principals, roles
-from broker.overviews.reading import Connection, Core, Read, note, primary_persons
+from broker.overviews.reading import Connection, Core, Read, note, note_break_glass, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
 from broker.store import access_log, documents
@@ -48,15 +50,30 @@ async def search(
     core: Core, reader: Reader, overview: Overview, request: SearchRequest, at: datetime
 ) -> Answer | Refused:
     """Search, decide, log; only then answer. Raises BrokenCursorError, NotLoggedError."""
-    query = Query(overview.name, reader, request.persons)
+    query = query_of(overview, reader, request)
     with metrics.SEARCH_SECONDS.labels(overview.name).time():
         async with core.pool.connection() as connection:
-            if reader.role is not overview.role:
-                await note(connection, query, Read(request.purpose, request.reference, str(Reason.ROLE), ()))
-                return Refused(Reason.ROLE)
+            if (reason := refused(overview, query)) is not None:
+                await note(connection, query, Read(request.purpose, request.reference, str(reason), ()))
+                return Refused(reason)
             answer, citizens = await _answer(core, connection, query, request, at)
-            await note(connection, query, _read(request, answer, citizens))
+            await _log(connection, overview, query, _read(request, answer, citizens))
             return answer
+
+
+def query_of(overview: Overview, reader: Reader, request: SearchRequest) -> Query:
+    """The request in the policy's words. Where everything is one's own, who names nobody asks for themselves."""
+    broken = request.break_glass
+    nobody = reader.citizen if "own_or_represented" in overview.tests else None
+    return Query(
+        overview.name,
+        reader,
+        nobody if request.persons is None else request.persons,
+        request.purpose,
+        request.control_case,
+        None if request.effort_id is None else str(request.effort_id),
+        None if broken is None else BreakGlass(broken.basis, broken.reason),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,7 @@ class _Search:
     query: Query
     request: SearchRequest
     facts: Facts
-    on: date
+    at: datetime
     asked: index.Asked
     allowed: index.Grants
 
@@ -79,36 +96,40 @@ class _Search:
     def permits(self, entry: Entry) -> bool:
         """Whether it may be shown, and is asked for."""
         wanted = self.request.states is None or entry.state in self.request.states
-        return wanted and isinstance(decide(entry, self.query, self.facts, self.on), Permit)
+        return wanted and isinstance(decide(entry, self.query, self.facts, self.at), Permit)
 
 
 async def _answer(
     core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime
 ) -> tuple[Answer, frozenset[str]]:
     """The page, and the persons whose cases are on it."""
-    row, on = POLICY[query.overview], at.date()
-    facts = await core.facts.current(connection)
-    asked = asked_of(query, request, facts.senders)
+    query, facts = await known(connection, query, await core.facts.current(connection))
+    row = facts.policy[query.overview]
+    asked = asked_of(row, query, request, facts.senders)
     key = await access_log.pepper(connection)
     async with behind(connection, bounds(row, query)):
-        allowed = grants(row, query, facts, on, await index.holders(connection, asked))
-        search = _Search(query, request, facts, on, asked, allowed)
+        allowed = grants(row, query, facts, at, await index.holders(connection, asked))
+        search = _Search(query, request, facts, at, asked, allowed)
         after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
         page, last = await _page(connection, search, after)
     entries = await _shown(connection, search, page)
-    cursor = None if last is None else seal(last, search.identity, key)
-    sources = await index.freshness(connection, authorities(row, query, facts, on))
+    # What a broken glass shows it shows once.
+    more = last is not None and query.break_glass is None
+    cursor = seal(last, search.identity, key) if last is not None and more else None
+    sources = await index.freshness(connection, authorities(row, query, facts, at))
     answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
     return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
 
 
-def asked_of(query: Query, request: SearchRequest, sources: Iterable[tuple[str, str]] = ()) -> index.Asked:
+def asked_of(
+    row: Overview, query: Query, request: SearchRequest, sources: Iterable[tuple[str, str]] = ()
+) -> index.Asked:
     """The search in the index's words. `sources`: (authority, system) of all who may be shown; for `case_ids` only."""
-    row = POLICY[query.overview]
-    references = () if request.reference is None else (request.reference,)
+    references = tuple(sorted(references_of(query, request)))
     kle = None if request.kle is None else Patterns.of(request.kle).prefixes
     keys = tuple(EntryKey(*source, case_id) for case_id in request.case_ids or () for source in sources)
-    return index.Asked(references, roles(row, query), request.user_key, kle, principals(row, query), keys)
+    counted = tuple(sorted(PARTY_ROLES)) if request.persons is None else roles(row, query)
+    return index.Asked(references, counted, request.user_key, kle, principals(row, query), keys)
 
 
 async def _page(
@@ -136,18 +157,35 @@ async def _page(
 
 
 async def _shown(connection: Connection, search: _Search, page: Page) -> list[dict[str, Any]]:
-    known = await documents.of(connection, ((entry.key, state) for _, state, entry in page))
-    reference = search.request.reference
+    registered = await documents.of(connection, ((entry.key, state) for _, state, entry in page))
+    facts = await with_parties(connection, search.facts, (entry for _, _, entry in page))
+    references = references_of(search.query, search.request)
     return [
-        show(found, state, entry, search.query, search.facts, search.on, known, reference=reference)
+        show(found, state, entry, search.query, facts, search.at, registered, references=references)
         for found, state, entry in page
     ]
+
+
+def references_of(query: Query, request: SearchRequest) -> frozenset[str]:
+    """Everything that the party asked about is called in the index; empty when it is no party."""
+    if request.persons is not None:
+        return query.citizen or request.persons
+    return frozenset() if request.reference is None else frozenset({request.reference})
 
 
 def _read(request: SearchRequest, answer: Answer, citizens: frozenset[str]) -> Read:
     """The row of the log: also whose cases were shown, where it was not they that were asked about."""
     cases = [f"{entry['authority']}/{entry['system']}/{entry['case_id']}" for entry in answer.entries]
     return Read(request.purpose, request.reference, None if cases else NOTHING, cases, citizens)
+
+
+async def _log(connection: Connection, overview: Overview, query: Query, read: Read) -> None:
+    if read.denied is not None or query.break_glass is None or not glass_broken(query, overview):
+        await note(connection, query, read)
+        return
+    async with connection.transaction():
+        await note(connection, query, replace(read, purpose=query.break_glass.reason))
+        await note_break_glass(connection, query, read.cases)
 
 
 def _fresh(source: index.Freshness, at: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from broker.domain.agreement import Facts
 from broker.domain.case import NEVER, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
 from broker.domain.document import Document, Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
-from broker.domain.policy import POLICY, Permit, Query, decide
+from broker.domain.policy import Permit, Query, as_switched, decide, protected
 from broker.store.search import Found
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,27 +23,32 @@ def show(
     entry: Entry,
     query: Query,
     facts: Facts,
-    on: date,
+    at: datetime,
     known: Known,
     *,
-    reference: str | None,
+    references: frozenset[str],
 ) -> dict[str, Any]:
-    """One Entry of the contract; `reference` is the party searched for, whose part in the case is told."""
-    confidential_titles = POLICY[query.overview].confidential_titles
+    """One Entry of the contract; `references`: the party searched for, whose part in the case is told."""
+    row = facts.policy[query.overview]
+    confidential_titles = "confidential_titles" in row.shows
+    own_title, documents = as_switched(entry, row, facts)
+    # A protected address: what gives a place away is for the owning authority alone.
+    placeless = found.authority not in query.reader.authorities and protected(entry, facts, at)
     properties = _content(state, "properties")
     classification = _content(state, "classification")
     kle_title = facts.kle.title(entry.kle, entry.key.authority) if entry.kle else None
     actors = visible_items(state, "actors")
-    responsible, handler = _actor(actors, "RESPONSIBLE"), _actor(actors, *_HANDLERS)
+    responsible = None if placeless else _actor(actors, "RESPONSIBLE")
+    handler = None if placeless or "handlers" not in row.shows else _actor(actors, *_HANDLERS)
     authority = facts.authorities.get(found.authority)
     shown = {
         "case_id": found.case_id,
         "authority": found.authority,
         "authority_name": authority.name if authority else None,
         "system": found.system,
-        "citizen_role": _role_of(entry, reference),
+        "citizen_role": _role_of(entry, references),
         "user_key": entry.user_key,
-        "title": properties.get("title") or kle_title or "",
+        "title": (own_title and properties.get("title")) or kle_title or "",
         "kle": entry.kle,
         "kle_title": kle_title,
         "facet": classification.get("facet"),
@@ -53,12 +58,13 @@ def show(
         "responsible": _named(responsible),
         "handler": _named(handler),
         "contact": next((actor["contact"] for actor in (handler, responsible) if actor and actor.get("contact")), None),
-        "link": properties.get("link"),
+        "link": None if placeless else properties.get("link"),
         "documents": [
-            _document(item, document, confidential_title=confidential_titles)
+            _document(item, document, confidential_title=confidential_titles, placeless=placeless)
             for item in visible_items(state, "journal")
-            if (document := shown_in(entry.key, item, known)) is not None
-            and _may_see(document, entry, query, facts, on)
+            if documents
+            and (document := shown_in(entry.key, item, known)) is not None
+            and _may_see(document, entry, query, facts, at)
         ],
         "registered_at": moment(registered_at(found.newest)),
         "received_at": text(found.received_at),
@@ -71,9 +77,9 @@ def show(
     return shown
 
 
-def _role_of(entry: Entry, reference: str | None) -> str | None:
+def _role_of(entry: Entry, references: frozenset[str]) -> str | None:
     """The part that the party has in the case; of several, the primary one."""
-    return next((role for role, party in entry.parties if party == reference), None)
+    return next((role for role, party in entry.parties if party in references), None)
 
 
 def moment(micros: int) -> str:
@@ -121,14 +127,14 @@ def _named(actor: Item | None) -> dict[str, Any] | None:
     return None if actor is None else {field: actor.get(field) for field in ("id", "name", "authority")}
 
 
-def _may_see(document: Document, entry: Entry, query: Query, facts: Facts, on: date) -> bool:
+def _may_see(document: Document, entry: Entry, query: Query, facts: Facts, at: datetime) -> bool:
     """A document is seen through the case, and only by whom a case of the document's own level would be shown to."""
     if document.level <= entry.sensitivity:
         return True
-    return isinstance(decide(replace(entry, sensitivity=document.level), query, facts, on), Permit)
+    return isinstance(decide(replace(entry, sensitivity=document.level), query, facts, at), Permit)
 
 
-def _document(item: Item, document: Document, *, confidential_title: bool) -> dict[str, Any]:
+def _document(item: Item, document: Document, *, confidential_title: bool, placeless: bool) -> dict[str, Any]:
     shown = {
         "document_id": item.get("document_id"),
         "title": document.title,
@@ -136,7 +142,7 @@ def _document(item: Item, document: Document, *, confidential_title: bool) -> di
         "letter_date": document.letter_date,
         "registered_at": moment(item["registered_at"]),
         "sensitivity": SENSITIVITY_NAMES.get(document.level),
-        "link": item.get("link"),
+        "link": None if placeless else item.get("link"),
     }
     if confidential_title and document.confidential_title:
         shown["confidential_title"] = document.confidential_title

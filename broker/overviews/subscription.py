@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from broker.domain.policy import Overview, Query, Reader, Reason
+from broker.domain.policy import Overview, Query, Reader, Reason, refused
 from broker.overviews.reading import Core, Read, note
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import text
@@ -49,8 +49,10 @@ async def put(
     core: Core, reader: Reader, overview: Overview, request: SubscriptionRequest, at: datetime
 ) -> dict[str, Any] | Refused | Unfit:
     """Replace the reader's subscription to the overview. Raises NotLoggedError."""
-    if reader.role is not overview.role:
-        return await refuse(core, reader, overview, request.purpose)
+    effort = None if request.effort_id is None else str(request.effort_id)
+    asked = Query(overview.name, reader, purpose=request.purpose, effort_id=effort)
+    if (reason := refused(overview, asked)) is not None:
+        return await refuse(core, reader, overview, request.purpose, reason)
     if not at < request.until <= at + LONGEST:
         return Unfit()
     said = request.model_dump(exclude={"overview"}) | {"citizens": sorted(set(request.citizens))}
@@ -61,11 +63,11 @@ async def put(
     return told(kept)
 
 
-async def refuse(core: Core, reader: Reader, overview: Overview, purpose: str | None) -> Refused:
+async def refuse(core: Core, reader: Reader, overview: Overview, purpose: str | None, reason: Reason) -> Refused:
     """A refusal, written down. Raises NotLoggedError."""
     async with core.pool.connection() as connection:
-        await note(connection, Query(overview.name, reader), Read(purpose, None, str(Reason.ROLE), ()))
-    return Refused(Reason.ROLE)
+        await note(connection, Query(overview.name, reader), Read(purpose, None, str(reason), ()))
+    return Refused(reason)
 
 
 async def own(core: Core, reader: Reader) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from broker.overviews.place import Place
 
+TOGETHER: Final = 250
+"""Changes that one transaction tells."""
 LONGEST: Final = 1000
 """Changes that wait for one reader; one who is slower than that begins again where they were."""
 
@@ -54,14 +56,14 @@ class Watch:
         self._waiting.clear()
         self._came.set()
 
-    async def next(self) -> Change:
-        """The oldest change that waits. Raises OverrunError."""
+    async def next(self) -> list[Change]:
+        """The oldest changes that wait, a bounded number of them. Raises OverrunError."""
         while not self._waiting:
             if self.overrun.is_set():
                 raise OverrunError
             self._came.clear()
             await self._came.wait()
-        return self._waiting.popleft()
+        return [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
 
     @property
     def idle(self) -> bool:

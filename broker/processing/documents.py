@@ -12,9 +12,10 @@ from broker.processing.arrivals import decode
 from broker.processing.batching import Batch
 from broker.processing.lanes import Claimed, Work
 from broker.processing.projector import Projector
+from broker.processing.registering import write_registrations
 from broker.settings import Settings
 from broker.store import documents
-from broker.stream.topics import CASE_EVENTS, DOCUMENT_EVENTS
+from broker.stream.topics import CASE_EVENTS, CONSENTS, DOCUMENT_EVENTS
 
 
 def write_documents(connection: psycopg.Connection[Any], arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
@@ -46,5 +47,6 @@ def work(settings: Settings) -> ByTopic:
         {
             CASE_EVENTS.name: Projector(settings),
             DOCUMENT_EVENTS.name: Projector(settings, "document_event", decode, write_documents),
+            CONSENTS.name: Projector(settings, "consent_event", decode, write_registrations),
         }
     )

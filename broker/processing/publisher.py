@@ -11,19 +11,21 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
 from confluent_kafka import KafkaException, Producer
 
 from broker.domain.agreement import Facts
-from broker.domain.entry import entry_of
+from broker.domain.identity import EntryKey
 from broker.domain.outcome import REMEDY, Code
-from broker.domain.policy import POLICY
 from broker.domain.publication import publication
 from broker.logs import tell
+from broker.metrics import CONSENT_PURGE
 from broker.processing import sealing
+from broker.processing.due import keep_due
 from broker.processing.housekeeping import keep_house
 from broker.processing.sweeping import keep_swept
 from broker.scrape import serve
@@ -60,19 +62,30 @@ REJECTION_SHARD: Final = outbox.SHARDS
 Message = tuple[str, bytes, bytes | None]
 
 
-def messages(claim: outbox.Claim, on: date) -> list[Message]:
-    """(topic, key, value) for every published overview of every claimed entry; value None is a tombstone."""
-    sent = []
+def messages(claim: outbox.Claim) -> tuple[list[Message], list[tuple[str, EntryKey]]]:
+    """(topic, key, value) for every published overview of every claimed entry; value None is a tombstone.
+
+    Beside them what will be in a sparse topic that was not: to be noted before anything is sent.
+    """
+    sent: list[Message] = []
+    new: list[tuple[str, EntryKey]] = []
+    facts, at = replace(claim.facts, persons=claim.persons), claim.at or datetime.now(UTC)
+    topics = [OVERVIEWS[row.name] for row in facts.policy.values() if row.published]
     for marked in claim.entries:
-        entry = entry_of(marked.key, marked.state)
-        for overview in POLICY.values():
-            if overview.published:
-                value = publication(
-                    entry, marked.state, marked.revision, overview.name, claim.facts, on, claim.documents
-                )
-                encoded = None if value is None else bounded("overview_entry", value, "content")
-                sent.append((OVERVIEWS[overview.name].name, str(marked.key).encode(), encoded))
-    return sent
+        key = str(marked.key).encode()
+        for name, topic in OVERVIEWS.items():
+            if topic not in topics:
+                continue
+            known = not topic.sparse or (name, marked.key) in claim.published
+            value = publication(marked.entry, marked.state, marked.revision, name, facts, at, claim.documents)
+            if value is None:
+                if known:
+                    sent.append((topic.name, key, None))
+                continue
+            if not known:
+                new.append((name, marked.key))
+            sent.append((topic.name, key, bounded("overview_entry", value, "content")))
+    return sent, new
 
 
 def bounded(schema: str, value: dict[str, Any], bulk: str) -> bytes:
@@ -114,8 +127,12 @@ class Shard:
         # The next claim goes on behind this one, so that a shard under load starves no key.
         self._after = rest[-1].key if full and rest else outbox.START
         if claim.entries:
-            self._send(messages(claim, datetime.now(UTC).date()))
+            sent, new = messages(claim)
+            if new:
+                outbox.note_published(self._connection, new)
+            self._send(sent)
             outbox.settle(self._connection, self._shard, claim.entries)
+            _measure(claim)
         return full
 
     def _rejections(self) -> bool:
@@ -131,6 +148,13 @@ class Shard:
         for topic, key, value in batch:
             self._producer.produce(topic, value, key)
         self._producer.commit_transaction(ANSWER_S)
+
+
+def _measure(claim: outbox.Claim) -> None:
+    """Once for each change in the register of persons, not for each of the citizen's entries."""
+    now = datetime.now(UTC)
+    for asked_at in {marked.asked_at for marked in claim.entries if marked.asked_at is not None}:
+        CONSENT_PURGE.observe(max(0.0, (now - asked_at).total_seconds()))
 
 
 def _encoded(rejection: dict[str, Any]) -> bytes:
@@ -177,11 +201,11 @@ def run(settings: Settings) -> None:
         tell("started")
         loop = asyncio.get_running_loop()
         shards = range(outbox.SHARDS + 1)
-        with ThreadPoolExecutor(len(shards) + 2, "shard") as threads:
+        beside = (keep_swept, keep_due, sealing.keep)
+        with ThreadPoolExecutor(len(shards) + len(beside), "shard") as threads:
             work = asyncio.gather(
                 *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards),
-                loop.run_in_executor(threads, keep_swept, settings, stop),
-                loop.run_in_executor(threads, sealing.keep, settings, stop),
+                *(loop.run_in_executor(threads, one, settings, stop) for one in beside),
                 keep_house(settings),
             )
             loop.add_signal_handler(signal.SIGTERM, work.cancel)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -9,10 +10,12 @@ import psycopg
 from broker.domain.agreement import Facts
 from broker.domain.case import State
 from broker.domain.document import Known
+from broker.domain.entry import Entry, entry_of
 from broker.domain.identity import EntryKey
-from broker.store import documents, facts
+from broker.store import documents, facts, persons
 from broker.store.database import query
 from broker.store.document import load
+from broker.store.persons import Persons
 
 Connection = psycopg.Connection[Any]
 SHARDS = 4
@@ -21,22 +24,34 @@ START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """One entry in the dirty set, as it stood in the snapshot of the claim; `mark` is its row version there."""
+    """One entry in the dirty set, as it stood in the snapshot of the claim; `mark` is its row version there.
+
+    asked_at: since when a change in the register of persons waits for it.
+    """
 
     key: EntryKey
     mark: str
     purge: bool
     revision: int
     state: State
+    entry: Entry
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Entries and the facts of the same snapshot, and what was known of their documents after it."""
+    """Entries and the facts of the same snapshot, and what was known of their documents and persons after it.
+
+    Whatever becomes of a document or a person after that marks the entries again. at: the database's time.
+    published: (overview, key) of what may have a value in a sparse topic.
+    """
 
     entries: tuple[Marked, ...]
     facts: Facts
+    at: datetime | None = None
     documents: Known = field(default_factory=dict)
+    persons: Persons = field(default_factory=dict)
+    published: frozenset[tuple[str, EntryKey]] = frozenset()
 
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
@@ -47,11 +62,39 @@ def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows, known = _marked(connection, which), facts.load(connection)
-    entries = tuple(
-        Marked(EntryKey(*key), mark, lane == 0, revision, load(document))
-        for _, *key, mark, lane, revision, document in rows
+    entries = tuple(_read(row) for row in rows)
+    if not entries:
+        return Claim(entries, known)
+    documented = documents.claimed(connection, ((marked.key, marked.state) for marked in entries))
+    parties = {reference for marked in entries for _, reference in marked.entry.parties}
+    at, registered = persons.load(connection, parties)
+    return Claim(entries, known, at, documented, registered, _published(connection, [marked.key for marked in entries]))
+
+
+def _read(row: tuple[Any, ...]) -> Marked:
+    _, *parts, mark, lane, asked_at, revision, document = row
+    key, state = EntryKey(*parts), load(document)
+    return Marked(key, mark, lane == 0, revision, state, entry_of(key, state), asked_at)
+
+
+def _published(connection: Connection, keys: Sequence[EntryKey]) -> frozenset[tuple[str, EntryKey]]:
+    rows = connection.execute(query("find_published"), _listed(keys))
+    return frozenset((overview, EntryKey(*key)) for overview, *key in rows)
+
+
+def note_published(connection: Connection, new: Sequence[tuple[str, EntryKey]]) -> None:
+    """They are about to have a value in a sparse topic."""
+    connection.execute(
+        query("note_published"), {"overviews": [name for name, _ in new], **_listed([key for _, key in new])}
     )
-    return Claim(entries, known, documents.claimed(connection, ((marked.key, marked.state) for marked in entries)))
+
+
+def _listed(keys: Sequence[EntryKey]) -> dict[str, Any]:
+    return {
+        "authorities": [key.authority for key in keys],
+        "systems": [key.system for key in keys],
+        "case_ids": [key.case_id for key in keys],
+    }
 
 
 def _marked(connection: Connection, which: Mapping[str, object]) -> list[tuple[Any, ...]]:
@@ -65,9 +108,7 @@ def settle(connection: Connection, shard: int, published: Sequence[Marked]) -> N
         query("settle_dirty"),
         {
             "shard": shard,
-            "authorities": [marked.key.authority for marked in published],
-            "systems": [marked.key.system for marked in published],
-            "case_ids": [marked.key.case_id for marked in published],
+            **_listed([marked.key for marked in published]),
             "marks": [marked.mark for marked in published],
         },
     )

@@ -1,6 +1,7 @@
 """The rows of a batch: what is copied in, and what became of each event. Pure.
 
-shape: bits 0-8 the groups that are there, 512 several registrations, 1024 items or a removal lie over the groups.
+shape: bits 0-8 the groups that are there, 512 several registrations, 1024 items or a removal lie over the groups,
+2048 hidden from the citizen.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,6 +19,7 @@ from broker.stream.framing import HEADER
 
 SEVERAL: Final = 512
 LAYERED: Final = 1024
+HIDDEN: Final = 2048
 _INDEXED: Final = VERDICT_BYTE["indexed"]
 _INCOMPLETE: Final = VERDICT_BYTE["indexed:incomplete"]
 
@@ -105,7 +107,7 @@ def plain_row(ordinal: int, arrival: Arrival, admitted: Admitted) -> Row:
             _UUID,
             bytes.fromhex(plain.case_id.replace("-", "")),
             _bytes(stamp),
-            _SHAPE.pack(2, plain.shape, 1, True),  # noqa: FBT003 - a column
+            _SHAPE.pack(2, plain.shape | HIDDEN if plain.hidden else plain.shape, 1, True),  # noqa: FBT003 - a column
             _text(meaning.mapped.number),
             _SMALLINT.pack(2, plain.sensitivity),
             _text(plain.primary),
@@ -147,6 +149,8 @@ def row(ordinal: int, key: EntryKey, state: State, original: bytes | None = None
         shape |= SEVERAL
     if state.items or state.removed[0]:
         shape |= LAYERED
+    if entry.hidden_from_citizen:
+        shape |= HIDDEN
     stamp, source = state.source
     parties = entry.parties
     primary = parties[0][1] if parties and parties[0][0] == PRIMARY else None

@@ -126,6 +126,15 @@ async def by_key(connection: psycopg.AsyncConnection[Any], key: EntryKey) -> Fou
         return await cursor.fetchone()
 
 
+async def by_keys(connection: psycopg.AsyncConnection[Any], keys: Sequence[EntryKey]) -> list[Found]:
+    """Those of the entries that anybody could be shown, as they stand."""
+    authorities, systems, case_ids = zip(*keys, strict=True)
+    asked = {"authorities": list(authorities), "systems": list(systems), "case_ids": list(case_ids)}
+    async with connection.cursor(row_factory=class_row(Found)) as cursor:
+        await cursor.execute(query("read_entries"), asked)
+        return await cursor.fetchall()
+
+
 async def parties(connection: psycopg.AsyncConnection[Any], keys: Sequence[EntryKey]) -> list[tuple[str, str]]:
     """(key as text, party as in `entry.party_ref`) for every party of these entries."""
     authorities, systems, case_ids = zip(*keys, strict=True)

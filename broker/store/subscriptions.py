@@ -1,5 +1,6 @@
 """Whom readers follow, and what their streams have shown. Citizens are civil registration numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -58,7 +59,8 @@ async def shown(connection: Connection, who: Follower, overview: str) -> dict[st
     return dict(await cursor.fetchall())
 
 
-async def note_shown(connection: Connection, who: Follower, overview: str, entry: str, gone_at: int | None) -> None:
-    """The entry is shown, or at `gone_at` taken back."""
-    said = {**who._asdict(), "overview": overview, "entry": entry, "gone_at": gone_at}
+async def note_shown(connection: Connection, who: Follower, overview: str, entries: Mapping[str, int | None]) -> None:
+    """The entries are shown (None), or taken back at that offset."""
+    listed = {"entries": list(entries), "gone_at": list(entries.values())}
+    said = {**who._asdict(), "overview": overview, **listed}
     await connection.execute(query("note_shown"), said)

@@ -67,7 +67,7 @@ def _read(cursor: Cursor) -> Plain:
         shape |= _ACCESS
         if cursor.some():
             plain.sensitivity = _level(cursor)
-        cursor.flag()
+        plain.hidden = cursor.flag()
         plain.named = plain.sensitivity
     _must(cursor.some() and cursor.some())
     plain.kle = cursor.text()

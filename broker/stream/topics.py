@@ -15,6 +15,8 @@ class Topic:
     partitions: int
     subject: str | None
     config: dict[str, str] = field(default_factory=dict)
+    sparse: bool = False
+    """Few entries are ever in it: it is known which, and no other gets a tombstone."""
 
 
 LARGEST_VALUE: Final = 4 * 1024 * 1024
@@ -36,15 +38,20 @@ _EVENTS = {
 
 CASE_EVENTS: Final = Topic("sagsbro.case-events.v1", 6, "case_event", _EVENTS)
 DOCUMENT_EVENTS: Final = Topic("sagsbro.document-events.v1", 3, "document_event", _EVENTS)
-CONSENTS: Final = Topic("sagsbro.consents.v1", 3, None, {"retention.ms": str(35 * DAY)})
+CONSENTS: Final = Topic(
+    "sagsbro.consents.v1",
+    3,
+    "consent_event",
+    {"retention.ms": str(35 * DAY), "message.timestamp.type": "LogAppendTime"},
+)
 REJECTIONS: Final = Topic(
     "sagsbro.rejections.v1", 3, "rejection", {"retention.ms": str(30 * DAY), "max.message.bytes": str(LARGEST_VALUE)}
 )
 OVERVIEWS: Final = {
-    name: Topic(f"sagsbro.overview.{name}.v1", 6, "overview_entry", _OVERVIEW)
-    for name in ("sapa", "borgerblikket", "hoi")
+    name: Topic(f"sagsbro.overview.{name}.v1", 6, "overview_entry", _OVERVIEW, sparse=sparse)
+    for name, sparse in (("sapa", False), ("borgerblikket", True), ("hoi", True))
 }
 ANCHORS: Final = Topic("sagsbro.access-log-anchors.v1", 1, None, {"retention.ms": "-1"})
 
-READ_BY_WORKERS: Final = (CASE_EVENTS, DOCUMENT_EVENTS)
-TOPICS: Final = (*READ_BY_WORKERS, CONSENTS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)
+READ_BY_WORKERS: Final = (CASE_EVENTS, CONSENTS, DOCUMENT_EVENTS)
+TOPICS: Final = (*READ_BY_WORKERS, REJECTIONS, *OVERVIEWS.values(), ANCHORS)

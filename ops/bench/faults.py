@@ -275,12 +275,12 @@ def verdicts(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 def _topic_equals_table(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[str]:
     """The sapa topic folded by key against what each row of the table must have sent."""
-    known, on = facts.load(connection), datetime.now(UTC).date()
+    known, at = facts.load(connection), datetime.now(UTC)
     decoder, expected = Decoder("overview_entry", lambda _: None), {}
     rows = connection.execute("SELECT authority, system, case_id::text, revision, document FROM entry")
     for *parts, revision, document in rows:
         key, state = EntryKey(*parts), load(document)
-        value = publication(entry_of(key, state), state, revision, "sapa", known, on, NOTHING_KNOWN)
+        value = publication(entry_of(key, state), state, revision, "sapa", known, at, NOTHING_KNOWN)
         if value is not None:
             expected[str(key)] = value
     topic = {key: decoder.decode(value) for key, value in folded(settings, OVERVIEWS["sapa"].name).items() if value}

@@ -167,3 +167,16 @@ def agree(settings: Settings) -> None:
         cursor.execute("INSERT INTO kle_edition (published) VALUES ('2000-01-01')")
         cursor.execute("INSERT INTO kle_subject SELECT '2000-01-01', unnest(%s::text[]), 'emne'", [list(SUBJECTS)])
         cursor.execute("UPDATE reference_revision SET revision = revision + 1")
+
+
+def join(settings: Settings, overview: str) -> None:
+    """Every authority joins one more overview."""
+    whole = {"client": "*", "state": "FULL", "kle": ["N*"], "sensitivity": "VIP_SAGER", "from_date": "2000-01-01"}
+    rows = [(of, overview, Jsonb({"authority": of, "overview": overview, **whole})) for of in AUTHORITIES]
+    with connect(settings.dsn, "bench") as connection, connection.transaction():
+        connection.cursor().executemany(
+            "INSERT INTO reader_agreement (authority, overview, client, version, body, put_by)"
+            " VALUES (%s, %s, '*', 1, %s, 'bench') ON CONFLICT DO NOTHING",
+            rows,
+        )
+        connection.execute("UPDATE reference_revision SET revision = revision + 1")

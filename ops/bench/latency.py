@@ -159,9 +159,9 @@ def _look(connection: positions.Connection, looks: Looks) -> None:
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[list[Handed]]:
-    """Meanwhile: everything that comes to the end of the sapa topic."""
-    topic, handed = OVERVIEWS["sapa"].name, []
+def reading(settings: Settings, overview: str = "sapa") -> Iterator[list[Handed]]:
+    """Meanwhile: everything that comes to the end of an overview's topic."""
+    topic, handed = OVERVIEWS[overview].name, []
     client = admin(confluent_options(settings))
     ends = logs(client, topic, partitions_of(client, topic))
     options = {"group.id": "bench", "enable.auto.commit": False, "isolation.level": "read_committed"}

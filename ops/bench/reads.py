@@ -11,6 +11,7 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from broker.api.overviews import reader_of
 from broker.cli.setup import prepare
@@ -38,7 +40,7 @@ from broker.store import facts
 from broker.store import search as index
 from broker.store.database import connect, conninfo, query
 from broker.store.second_line import behind
-from ops.bench.filled import AUTHORITIES, SUBJECTS, agree, case_id, citizen_of, sender_of, user_key_of
+from ops.bench.filled import AUTHORITIES, SUBJECTS, agree, case_id, citizen_of, join, sender_of, user_key_of
 from ops.bench.filling import fill
 from ops.bench.weighing import spent
 from ops.embedded import instance
@@ -129,6 +131,11 @@ def measure(running: Instance, settings: Settings, entries: int, requests: int, 
                     cpu = round(each, 2) if question.page == 1 else None
                     report.http.append(replace(summed(entries, reader, asked, at_once, samples), cpu=cpu))
         report.statements += asyncio.run(statements(settings, entries, reader, claims, requests))
+    consent(settings, entries)
+    token = issuer.issue(COORDINATOR, TTL)
+    for at_once in AT_ONCE:
+        samples = over_http(settings.api_url, token, IN_AN_EFFORT, entries, at_once, requests // at_once)
+        report.http.append(summed(entries, f"hoi, {CONSENTS} consents", "citizen", at_once, samples))
     with connect(settings.dsn, "bench") as connection:
         report.plans[entries] = plans(connection, entries)
 
@@ -165,15 +172,22 @@ def _user_key(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a case's number; of numbers from `entries` on there is nothing. page: the one that is timed."""
+    """What is asked of a case's number; of numbers from `entries` on there is nothing. page: the one that is timed.
+
+    among: only so many citizens are asked about, spread evenly.
+    """
 
     ask: Callable[[int], dict[str, Any]]
     there: bool = True
     page: int = 1
+    overview: str = "sapa"
+    among: int | None = None
 
     def numbers(self, entries: int, seed: str) -> Iterator[int]:
         """Cases of the authority that every reader may read."""
         chance = random.Random(seed)  # noqa: S311 - reproducible
+        while self.among is not None:
+            yield consenting_case(chance.randrange(self.among), entries, self.among)
         while True:
             number = chance.randrange(entries) // len(AUTHORITIES) * len(AUTHORITIES)
             yield number if self.there else number + 10 * entries
@@ -185,6 +199,64 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "user key": Question(_user_key),
     "second page": Question(_citizen, page=2),
 }
+
+
+CONSENTING: Final = 200
+CONSENTS: Final = 200
+COORDINATOR: Final[Claims] = {
+    "role": "employee", "sub": "bench", "authorities": [AUTHORITIES[0]], "areas": ["15.2*"], "principal_ids": ["bench"],
+    "scopes": [_scope(AUTHORITIES[0], "15.*")],
+}  # fmt: skip
+
+
+def consenting_case(citizen: int, entries: int, among: int) -> int:
+    """A case of one of the citizens who have consented."""
+    return citizen * max(10, entries // among)
+
+
+def effort_of(number: int) -> str:
+    """The effort for the citizen of a case."""
+    return str(uuid.UUID(int=number // 10 + 1))
+
+
+IN_AN_EFFORT: Final = Question(
+    lambda number: {**_citizen(number), "effort_id": effort_of(number), "purpose": "Indsats"},
+    overview="hoi",
+    among=CONSENTING,
+)
+
+
+def consent(settings: Settings, entries: int) -> None:
+    """Let so many citizens have so many consents each, all for one effort and in force.
+
+    Each is for one group of one authority, so that together they open a part of the citizen's cases.
+    """
+    numbers = [consenting_case(citizen, entries, CONSENTING) for citizen in range(CONSENTING)]
+    period = {"valid_from": "2024-01-01T00:00:00+00:00", "signed_at": "2024-01-01T00:00:00+00:00"}
+    groups = sorted({subject[:5] for subject in SUBJECTS})
+    join(settings, "hoi")
+    with connect(settings.dsn, "bench") as connection, connection.transaction():
+        connection.execute("TRUNCATE register, citizen_number, citizen, break_glass")
+        cursor = connection.cursor()
+        columns = "kind, id, citizen_id, authorities, effort_id, body"
+        put = f"INSERT INTO register ({columns}) VALUES (%s, %s, %s, '{{}}', %s, %s)".encode()  # noqa: S608 - names alone
+        for number in numbers:
+            of, effort = uuid.uuid4(), effort_of(number)
+            cursor.execute("INSERT INTO citizen VALUES (%s)", [of])
+            cursor.execute("INSERT INTO citizen_number VALUES (%s, %s)", [citizen_of(number), of])
+            body = {"authority": AUTHORITIES[0], "coordinator": "bench", "members": [], **period}
+            cursor.execute(put, ["effort", effort, of, None, Jsonb(body)])
+            given = [
+                {
+                    "purpose": "hoi", "effort_id": effort, "data_areas": [f"{groups[n % len(groups)]}.*"],
+                    "data_authorities": [AUTHORITIES[n % len(AUTHORITIES)]], "recipient_areas": ["15.*"],
+                    "recipient_authorities": [AUTHORITIES[0]], **period,
+                }
+                for n in range(CONSENTS)
+            ]  # fmt: skip
+            cursor.executemany(put, [("consent", uuid.uuid4(), of, effort, Jsonb(one)) for one in given])
+    with connect(settings.dsn, "bench") as connection:
+        connection.execute("ANALYZE register, citizen_number, citizen")
 
 
 class Lane:
@@ -199,11 +271,11 @@ class Lane:
         """Let it go."""
         self._http.close()
 
-    def ask(self, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    def ask(self, body: dict[str, Any], overview: str = "sapa") -> tuple[dict[str, Any], float]:
         """The answer, and the milliseconds from the first byte sent to the last one read."""
         said = json.dumps(body).encode()
         began = time.perf_counter()
-        self._http.request("POST", "/v1/overviews/sapa/search", said, self._headers)
+        self._http.request("POST", f"/v1/overviews/{overview}/search", said, self._headers)
         answer = self._http.getresponse()
         content = answer.read()
         took = (time.perf_counter() - began) * MILLI
@@ -217,7 +289,7 @@ class Lane:
         for number in islice(numbers, requests):
             body = question.ask(number)
             if question.page == 1:
-                answer, took = self.ask(body)
+                answer, took = self.ask(body, question.overview)
             else:
                 first, _ = self.ask({**body, "limit": PAGE})
                 if first["next_cursor"] is None:
@@ -269,12 +341,12 @@ class Statements:
         self, body: dict[str, Any], after: index.Position | None, limit: int, *, guarded: bool = True
     ) -> list[index.Found]:
         """Candidates of one page; `guarded`: behind row-level security, as a search finds them."""
-        request, on = SearchRequest.model_validate(body), datetime.now(UTC).date()
+        request, at = SearchRequest.model_validate(body), datetime.now(UTC)
         row, wanted = POLICY["sapa"], Query("sapa", self.reader, request.persons)
-        asked = asked_of(wanted, request)
+        asked = asked_of(row, wanted, request)
         async with behind(self.connection, bounds(row, wanted)) if guarded else nullcontext():
             holders = await index.holders(self.connection, asked)
-            page = index.candidates(self.connection, asked, grants(row, wanted, self.known, on, holders), after, limit)
+            page = index.candidates(self.connection, asked, grants(row, wanted, self.known, at, holders), after, limit)
             return [found async for found in page]
 
 
@@ -310,7 +382,7 @@ async def statements(settings: Settings, entries: int, reader: str, claims: Clai
 
 def plans(connection: psycopg.Connection[Any], entries: int) -> dict[str, list[str]]:
     """How each statement of reading goes over `entry`, once PostgreSQL has prepared it and chosen its plan for good."""
-    known, on = facts.load(connection), datetime.now(UTC).date()
+    known, at = facts.load(connection), datetime.now(UTC)
     reader = reader_of(read_claims({**READERS["200 grants, 98 authorities"], "exp": time.time()}))
     number = entries // 2 // len(AUTHORITIES) * len(AUTHORITIES)
     key = EntryKey(*sender_of(number), case_id(number))
@@ -318,15 +390,15 @@ def plans(connection: psycopg.Connection[Any], entries: int) -> dict[str, list[s
         "read_entry": key._asdict(),
         "entry_parties": {name: [value] for name, value in zip(KEYS, key, strict=True)},
         "source_freshness": {
-            "authorities": authorities(POLICY["sapa"], Query("sapa", reader), known, on),
+            "authorities": authorities(POLICY["sapa"], Query("sapa", reader), known, at),
         },
     }
     after, of_function = index.Position(0, *key), dict[str, Mapping[str, Any]]()
     for asked, question in QUESTIONS.items():
         request = SearchRequest.model_validate(question.ask(number))
         wanted = Query("sapa", reader, request.persons)
-        said_so = asked_of(wanted, request)
-        allowed = grants(POLICY["sapa"], wanted, known, on, AUTHORITIES)
+        said_so = asked_of(POLICY["sapa"], wanted, request)
+        allowed = grants(POLICY["sapa"], wanted, known, at, AUTHORITIES)
         of_function[asked] = index.named(said_so)
         ways[f"search_entries, {asked}"] = index.parameters(said_so, allowed, after if question.page > 1 else None, 51)
     found = {name: _way(connection, query(name.partition(",")[0]), values) for name, values in ways.items()}

@@ -103,12 +103,14 @@ class World:
         return await self.api.http.put("/v1/subscriptions", json=said | more, headers=headers)
 
     @asynccontextmanager
-    async def stream(self, after: str | None = None, ttl: int = 600, **claims: Any) -> AsyncIterator[Heard]:
+    async def stream(
+        self, after: str | None = None, ttl: int = 600, overview: str = "sapa", **claims: Any
+    ) -> AsyncIterator[Heard]:
         """An open stream that has told where it begins."""
         headers = await self.bearer(ttl, **claims)
         if after is not None:
             headers["Last-Event-ID"] = after
-        async with self.api.http.stream("GET", "/v1/overviews/sapa/changes", headers=headers) as answer:
+        async with self.api.http.stream("GET", f"/v1/overviews/{overview}/changes", headers=headers) as answer:
             if answer.is_error:
                 await answer.aread()
                 yield Heard(answer, blocks(answer.aiter_bytes()))
@@ -151,7 +153,9 @@ class World:
     def claim(self, shard: int) -> tuple[outbox.Claim, list[Message]]:
         with connect(self.api.settings.dsn, "test") as connection:
             claim = outbox.claim(connection, shard, outbox.START, 500, Facts(revision=-1))
-        return claim, messages(claim, datetime.now(UTC).date())
+            sent, new = messages(claim)
+            outbox.note_published(connection, new)
+        return claim, sent
 
     def _settle(self, shard: int, claim: outbox.Claim) -> None:
         with connect(self.api.settings.dsn, "test") as connection:

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
 from typing import Any
 
 import psycopg
@@ -19,9 +18,8 @@ from broker.domain.policy import POLICY, Query
 from broker.overviews.request import SearchRequest
 from broker.overviews.search import Answer, Refused, search
 from broker.store import database, document
-from tests.unit.worlds import ON
+from tests.unit.worlds import AT as AT  # noqa: PLC0414 - tests take it from here
 
-AT = datetime.combine(ON, time(12), UTC)
 INSERT = """
     INSERT INTO entry (authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties,
                        principals, user_key, created_at, received_at, document)

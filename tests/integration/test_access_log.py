@@ -10,6 +10,7 @@ import pytest
 from ops.embedded.part import Part
 from tests.integration.following import READER
 from tests.integration.logging_reads import AUDITOR, CITIZEN, OTHER_CPR, Logged, logging
+from tests.integration.registering import NEW_CPR, person_event, put
 from tests.integration.running import AUTHORITY, CPR, OTHER
 
 
@@ -41,7 +42,7 @@ async def test_a_read_that_showed_nothing_is_told_and_one_that_is_kept_back_is_n
     await logged.read({"citizen": CPR}, scopes=[])
     (line,) = (await logged.search({}, **CITIZEN))["entries"]
     assert (line["text"], line["permitted"]) == (
-        "Medarbejder, Jobcenter slog dig op, men fik intet vist i medarbejdernes sagsoverblik.",
+        "Medarbejder i Eksempel Kommune, Jobcenter slog dig op, men fik intet vist i medarbejdernes sagsoverblik.",
         False,
     )
     logged.execute("UPDATE access_log SET citizen_visible_from = now() + interval '1 day'")
@@ -53,6 +54,18 @@ async def test_a_number_in_the_purpose_is_masked(logged: Logged) -> None:
     ((purpose,),) = logged.api.rows("SELECT purpose FROM access_log")
     assert purpose.startswith("Sag om ")
     assert OTHER_CPR not in purpose
+
+
+async def test_a_citizen_whose_number_has_changed_finds_the_reads_by_each_of_them(logged: Logged) -> None:
+    await logged.read({"citizen": CPR})
+    new = {**CITIZEN, "citizen": NEW_CPR}
+    assert (await logged.search({}, **new))["entries"] == []
+    put(logged.api.settings.dsn, person_event("CPR_CHANGED", new_citizen=NEW_CPR))
+    told = (await logged.search({}, **new))["entries"]
+    assert [line["overview"] for line in told if line["role"] == "employee"] == ["sapa"]
+    await logged.read({"citizen": NEW_CPR})
+    told = (await logged.search({}, **CITIZEN))["entries"]
+    assert [line["times"] for line in told if line["role"] == "employee"] == [2]
 
 
 async def test_a_citizen_asks_by_period_and_for_nobody_else(logged: Logged) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from broker.settings import said
 from broker.store.database import connect
-from ops.bench import growth, latency, reads
+from ops.bench import growth, latency, purge, reads
 from ops.bench.filled import user_key_of
 from ops.bench.filling import fill
 from ops.embedded import instance
@@ -26,6 +26,8 @@ def test_reads_finds_what_is_there_by_every_reader_and_no_plan_reads_the_whole_i
             assert shown[reader, "citizen", at_once] >= 1
     # Who may read more authorities sees more of a citizen's ten cases, so much that there is another page.
     assert shown["200 grants, 98 authorities", "citizen", 1] > shown["200 grants, 1 authority", "citizen", 1]
+    # Of ten cases of ten authorities, 200 consents for single groups open a part.
+    assert 0 < shown["hoi, 200 consents", "citizen", 1] < 10
     assert {reader for reader, asked, _ in shown if asked == "second page"} == {"200 grants, 98 authorities"}
     by_statement = {(row.reader, row.asked): row.shown for row in report.statements}
     assert by_statement["1 grant", "citizen"] == shown["1 grant", "citizen", 1] == 1
@@ -71,3 +73,15 @@ def test_growth_weighs_every_process_at_every_size_when_all_is_settled(tmp_path:
     processes = {"kafka", "postgres", "api", "worker-1", "publisher-1"}
     assert weighed == {(size, process) for size in (ENTRIES, 2 * ENTRIES) for process in processes}
     assert all(row.cpu_us_per_event > 0 for row in report.costs if row.process in {"worker-1", "publisher-1"})
+
+
+def test_purge_sees_every_case_go_from_search_topic_and_stream(tmp_path: Path) -> None:
+    report = purge.run(tmp_path / "data", citizens=2, entries=20, rate=50)
+
+    assert report.wrong == []
+    assert [(row.until, row.measured, row.left) for row in report.rows] == [
+        ("answered", 2, 0),
+        ("gone from search", 2, 0),
+        ("gone from the topic", 40, 0),
+        ("told in the stream", 40, 0),
+    ]

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx
@@ -147,7 +146,7 @@ def published(connection: Connection) -> dict[str, list[tuple[str, str | None]]]
     for shard in range(outbox.SHARDS):
         claim = outbox.claim(connection, shard, outbox.START, 500, Facts(revision=-1))
         claim = replace(claim, facts=replace(cases.FACTS, readers=reads))
-        for topic, key, value in messages(claim, datetime.now(UTC).date()):
+        for topic, key, value in messages(claim)[0]:
             if topic == OVERVIEWS["sapa"].name and value is not None:
                 content = Decoder("overview_entry", lambda _: None).decode(value)["content"]
                 sent[key.decode()] = [(one["title"], one["sensitivity"]) for one in content["documents"]]

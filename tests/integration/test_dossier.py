@@ -8,9 +8,22 @@ import pytest
 from click.testing import CliRunner
 
 from broker.cli import main
+from broker.store.persons import Author
 from ops.embedded.part import Part
 from tests.integration.following import READER, a_case
 from tests.integration.logging_reads import AUDITOR, CITIZEN, OTHER_CPR, Logged, logging
+from tests.integration.registering import (
+    EFFORT,
+    NEW_CPR,
+    REGISTRAR,
+    an_id,
+    consent,
+    effort,
+    objection,
+    person_event,
+    power,
+    put,
+)
 from tests.integration.running import AUTHORITY, CPR, OTHER
 from tests.integration.searching import INSERT, row
 
@@ -53,6 +66,20 @@ async def test_everything_is_there_also_what_no_overview_shows(logged: Logged) -
         " WHERE overview = 'dossier'"
     )
     assert logged_row == ("permit", "right_of_access", "Indsigt", 3, True)
+
+
+async def test_what_is_registered_is_there_and_what_is_held_by_an_earlier_number(logged: Logged) -> None:
+    elsewhere = Author("Another", frozenset({OTHER}))
+    put(logged.api.settings.dsn, effort(), consent(), power(), objection(), author=REGISTRAR)
+    put(logged.api.settings.dsn, objection(objection_id=an_id(8)), author=elsewhere)
+    put(logged.api.settings.dsn, person_event("CPR_CHANGED", new_citizen=NEW_CPR))
+    await logged.read({"citizen": CPR})
+    held = (await logged.post("/v1/dossier", {**ASKED, "citizen": NEW_CPR}, **AUDITOR)).json()
+    assert [one["kind"] for one in held["registered"]] == ["consent", "effort", "objection", "person_event", "power"]
+    assert held["registered"][0]["body"]["effort_id"] == EFFORT
+    assert held["glass_broken"] == []
+    assert [one["title"] for one in (entry["groups"]["properties"] for entry in held["entries"])] == ["Sag 1"]
+    assert [one["overview"] for one in held["access_log"]] == ["sapa"]
 
 
 async def test_nobody_else_is_given_it_and_the_refusal_is_logged(logged: Logged) -> None:

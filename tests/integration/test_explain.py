@@ -12,6 +12,7 @@ from broker.cli import main
 from ops.embedded.part import Part
 from tests.integration.following import READER
 from tests.integration.logging_reads import AUDITOR, CITIZEN, Logged, logging
+from tests.integration.registering import EFFORT, MEMBER, consent, effort, put
 from tests.integration.running import AUTHORITY, CPR, OTHER
 
 CASE = {"authority": AUTHORITY, "system": "sbsys", "case_id": "00000000-0000-0000-0000-000000000001"}
@@ -67,6 +68,26 @@ async def test_a_past_moment_is_judged_by_the_agreements_of_then_and_says_when_t
     verdict, told = await steps(logged, {**ASKED, "at": "2026-03-11T12:00:00Z"}, **AUDITOR)
     assert (verdict, told["event"]["verdict"], told["joined"]["verdict"]) == ("unknown", "unknown", "permit")
     assert "not kept" in told["event"]["because"]
+
+
+async def test_an_effort_is_explained_by_what_is_registered_and_not_claimed_of_before(logged: Logged) -> None:
+    logged.execute(
+        "INSERT INTO reader_agreement SELECT authority, 'hoi', client, version,"
+        " body || '{\"overview\": \"hoi\"}', put_by, '2026-01-01Z' FROM reader_agreement"
+    )
+    logged.execute("UPDATE sender_agreement SET put_at = '2026-01-01Z'")
+    logged.execute("UPDATE entry SET indexed_at = '2026-01-01Z'")
+    logged.execute("UPDATE reference_revision SET revision = revision + 1")
+    member = {**EMPLOYEE, "authorities": [AUTHORITY], "areas": ["15.2*"], "principal_ids": [MEMBER]}
+    asked = {**ASKED, "overview": "hoi", "reader": member, "citizen": CPR, "effort_id": EFFORT}
+    verdict, told = await steps(logged, asked, **AUDITOR)
+    assert (verdict, told["effort"]["because"], told["consent"]["because"]) == ("deny", "not_in_effort", "no_consent")
+    put(logged.api.settings.dsn, effort(), consent())
+    verdict, told = await steps(logged, asked, **AUDITOR)
+    assert (verdict, told["consent"]["verdict"]) == ("permit", "permit")
+    assert CPR not in str(told)
+    verdict, told = await steps(logged, {**asked, "at": "2026-03-03T12:00:00Z"}, **AUDITOR)
+    assert (verdict, told["register"]["verdict"]) == ("unknown", "unknown")
 
 
 async def test_a_case_that_one_may_not_be_told_of_is_as_one_that_is_not_there(logged: Logged) -> None:

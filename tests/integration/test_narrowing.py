@@ -4,7 +4,9 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,14 +17,15 @@ from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, plan
 from broker.domain.case import CaseEvent, content_hash
 from broker.domain.kle import Edition
-from broker.domain.policy import Query, Scope
+from broker.domain.policy import Query, Role, Scope
 from broker.processing.publisher import Message, messages
 from broker.processing.sweeping import keep_swept
 from broker.settings import Settings
 from broker.store import batch, clock, facts, kle, outbox, reference, sweep
 from broker.store.database import connect, query
-from broker.store.shapes import Delimitation
+from broker.store.shapes import CitizenView, Delimitation
 from broker.stream.framing import HEADER, encode
+from broker.stream.topics import OVERVIEWS
 from tests.integration.referring import AARHUS, ONBOARDING, READER, SENDER, Store
 from tests.integration.searching import Index, opened
 from tests.unit.worlds import CITIZENS, reader_of
@@ -69,7 +72,9 @@ class Topic:
         number = 0
         for shard in range(outbox.SHARDS):
             claim = outbox.claim(self.connection, shard, outbox.START, 1000, Facts(revision=-1))
-            self._take(messages(claim, datetime.now(UTC).date()))
+            sent, new = messages(claim)
+            outbox.note_published(self.connection, new)
+            self._take(sent)
             outbox.settle(self.connection, shard, claim.entries)
             number += len(claim.entries)
         return number
@@ -134,11 +139,15 @@ def topic(store: Store) -> Iterator[Topic]:
 OWNER = reference.Putter("test", ONBOARDING.role)
 
 
-def shown(index: Index) -> set[str]:
+OF_ALL = Query("sapa", reader_of((EVERYTHING,)), frozenset({CITIZENS[0]}))
+ITSELF = replace(reader_of(()), role=Role.CITIZEN, citizen=frozenset({CITIZENS[0]}))
+OWN = Query("borgerblikket", ITSELF, ITSELF.citizen)
+
+
+def shown(index: Index, asking: Query = OF_ALL) -> set[str]:
     """The KLE numbers that a search of now shows."""
     with connect(index.dsn, "test") as connection:
         index.facts.facts = facts.load(connection)
-    asking = Query("sapa", reader_of((EVERYTHING,)), frozenset({CITIZENS[0]}))
     pages = index.pages(asking, citizen=CITIZEN, limit=200)
     return {entry["kle"] for page in pages for entry in page.entries}
 
@@ -352,6 +361,28 @@ def test_what_has_ended_and_begun_anew_is_not_deleted(index: Index, store: Store
     store.put({**SENDER, "state": "DRAFT", "override": False})
     swept(index.dsn, topic)
     assert store.rows("SELECT count(*) FROM entry") == [(5,)]
+
+
+def test_what_is_switched_off_for_citizens_is_out_of_their_search_at_once_and_then_out_of_their_topic(
+    index: Index, store: Store, worker: Worker, topic: Topic
+) -> None:
+    store.put({**READER, "overview": "borgerblikket"})
+    worker.write([event(number) for number in range(8)])
+    view = CitizenView(authority=AARHUS, kle="27.*", on=True, from_date=date(2000, 1, 1))
+    narrow = view.model_copy(update={"kle": "27.36.*"})
+    for views, seen in (
+        ([view], set(NUMBERS)),
+        ([view, narrow.model_copy(update={"on": False})], set(NUMBERS) - set(WITHIN)),
+        ([narrow], set(WITHIN)),
+        ([narrow.model_copy(update={"from_date": date(2024, 1, 1)})], set()),
+    ):
+        switched = partial(reference.put_citizen_views, views=views, putter=OWNER)
+        store.does(switched)
+        assert shown(index, OWN) == seen
+        swept(index.dsn, topic)
+        held = {key for name, key in topic.holds if name == OVERVIEWS["borgerblikket"].name}
+        assert {NUMBERS[int(key[-12:]) % len(NUMBERS)] for key in held} == seen
+    assert shown(index) == set(NUMBERS)
 
 
 def test_a_reader_agreement_that_begins_or_ends_marks_its_entries_on_that_day(

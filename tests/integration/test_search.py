@@ -113,14 +113,14 @@ def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(
     pages = list(index.pages(query, **asked.request, limit=limit))
 
     found = [entry for entry in in_order(states) if asked.finds(entry)]
-    permitted = [entry.key for entry in found if isinstance(decide(entry, query, said, ON), Permit)]
+    permitted = [entry.key for entry in found if isinstance(decide(entry, query, said, AT), Permit)]
     assert [key_of(shown) for page in pages for shown in page.entries] == permitted
     assert all(page.entries or page.next_cursor is None for page in pages)
     assert len(index.logged()) == len(pages)
 
     # The index narrows by exactly what the policy tests, but for what municipalities leave out.
     all_wanted = replace(said, delimitations={})
-    narrowed = [entry.key for entry in found if isinstance(decide(entry, query, all_wanted, ON), Permit)]
+    narrowed = [entry.key for entry in found if isinstance(decide(entry, query, all_wanted, AT), Permit)]
     assert candidates(index, query, said, asked) == narrowed
 
 
@@ -180,7 +180,7 @@ def test_the_index_takes_what_the_senders_agreement_covers_and_the_security_prof
         ),
     ):
         said = replace(FACTS, senders={(AARHUS, "sbsys"): agreement})
-        permitted = [e.key for e in in_order(states) if isinstance(decide(e, query, said, ON), Permit)]
+        permitted = [e.key for e in in_order(states) if isinstance(decide(e, query, said, AT), Permit)]
         assert bool(permitted) is (agreement.state is not AgreementState.SUSPENDED and agreement.sensitivity > 1)
         assert candidates(index, query, said, Asked({}, frozenset(), user_key=USER_KEYS[0])) == permitted
 
@@ -204,7 +204,7 @@ def candidates(index: Index, query: Query, said: Facts, asked: Asked) -> list[En
     async def collect() -> list[EntryKey]:
         async with index.pool.connection() as connection:
             holders = await index_store.holders(connection, looked_for)
-            stream = index_store.candidates(connection, looked_for, grants(row, query, said, ON, holders), None, 3)
+            stream = index_store.candidates(connection, looked_for, grants(row, query, said, AT, holders), None, 3)
             async with aclosing(stream) as rows:
                 return [EntryKey(found.authority, found.system, found.case_id) async for found in rows]
 

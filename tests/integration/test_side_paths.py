@@ -15,7 +15,7 @@ from broker.domain.identity import EntryKey
 from broker.domain.policy import Permit, Query, Reader, Role, decide
 from broker.store import database
 from tests.integration.searching import Index, opened, state_like
-from tests.unit.worlds import CITIZENS, ON, USER_KEYS, entries, facts, readers
+from tests.unit.worlds import AT, CITIZENS, USER_KEYS, entries, facts, readers
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_answer_is_the_same_to_the_byte_as_if_what_is_hidden_were_not_there(
 
     with database.connect(index.dsn, "test") as connection:
         for case, (key, _) in zip(cases, states, strict=True):
-            if not isinstance(decide(replace(case, key=key), query, said, ON), Permit):
+            if not isinstance(decide(replace(case, key=key), query, said, AT), Permit):
                 forget(connection, key)
 
     assert answered(index, query, **request, limit=limit) == before

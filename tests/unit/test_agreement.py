@@ -1,7 +1,7 @@
 """What sender agreements and delimitations take, at the door and at the moment of reading, is one and the same."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import pytest
@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Delimitation, Facts, SenderAgreement, day_of, outside
+from broker.domain.audience import Audience, Nobody, audience
 from broker.domain.case import SENSITIVITY, CaseEvent, key_of, said_by, stamp_of
 from broker.domain.classify import Classified, judge
 from broker.domain.entry import Entry, entry_of
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import Code, Delimited, Rejected
-from broker.domain.policy import Audience, Nobody, Reason, audience, still_delivered, still_wanted
+from broker.domain.policy import Reason, still_delivered, still_wanted
 from tests.strategies import AUTHORITY, KLE, events
 from tests.unit.worlds import CITIZENS, DAY, EPOCH, PATTERNS, an_entry, open_facts, sender_agreement
 
@@ -22,6 +23,7 @@ AT = 1_800_000_000_000_000
 BOOK = KleBook((Edition(EPOCH, dict.fromkeys(KLE, "emne")),))
 OPEN = replace(open_facts(AUTHORITY), kle=BOOK)
 CITIZEN = CITIZENS[0].removeprefix("CPR:")
+AT_READING = datetime(2025, 1, 1, 12, tzinfo=UTC)
 CASE = an_entry(AUTHORITY, "27.36.04", 3, parties=(("PRIMARY", CITIZENS[0]),), created_at=DAY)
 AREAS = st.sampled_from((*PATTERNS, *KLE)).map(lambda pattern: Patterns.of((pattern,)))
 DATES = st.dates(EPOCH, date(2030, 1, 1))
@@ -87,9 +89,9 @@ def test_what_is_taken_in_is_what_may_be_shown(
 )
 def test_lowering_an_agreement_hides_at_once(lower: dict[str, Any]) -> None:
     assert still_delivered(CASE, OPEN) is None
-    assert isinstance(audience(CASE, "sapa", OPEN, date(2025, 1, 1)), Audience)
+    assert isinstance(audience(CASE, "sapa", OPEN, AT_READING), Audience)
     assert still_delivered(CASE, lowered(**lower)) is Reason.NOT_DELIVERED
-    assert audience(CASE, "sapa", lowered(**lower), date(2025, 1, 1)) == Nobody(Reason.NOT_DELIVERED)
+    assert audience(CASE, "sapa", lowered(**lower), AT_READING) == Nobody(Reason.NOT_DELIVERED)
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,13 @@ def test_a_whole_event_is_plain_with_or_without_what_need_not_be_there(absent: s
     assert glance(encode("case_event", event)) is not None
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_case_is_hidden_from_the_citizen_at_a_glance_too(hidden: bool) -> None:  # noqa: FBT001 - as it is said
+    access = {"sensitivity": "FORTROLIGE_PERSONOPLYSNINGER", "hidden_from_citizen": hidden}
+    made = same(records([cast("CaseEvent", {**WHOLE, "access": access})]), ALL)
+    assert [admitted.plain.hidden for _, admitted in made.plain] == [hidden]
+
+
 @pytest.mark.parametrize("absent", ["properties", "classification", "progress"])
 def test_an_event_of_a_part_is_not_plain(absent: str) -> None:
     assert glance(encode("case_event", {**WHOLE, absent: None})) is None

@@ -1,7 +1,7 @@
 """Small worlds in which readers, scopes, agreements and cases meet often: for laws of who may see what."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,6 +13,7 @@ from broker.domain.kle import Patterns
 from broker.domain.policy import Deny, Permit, Query, Reader, Role, Scope, decide
 
 ON = date(2025, 6, 1)
+AT = datetime.combine(ON, time(12), UTC)
 EPOCH = date(1970, 1, 1)
 DAY = 86_400_000_000
 AUTHORITIES = ("55133018", "29189420")
@@ -38,7 +39,7 @@ class World:
     @property
     def verdict(self) -> Permit | Deny:
         """What `decide` says."""
-        return decide(self.entry, self.query, self.facts, ON)
+        return decide(self.entry, self.query, self.facts, AT)
 
     def reading(self, **changes: Any) -> "World":
         """The same for a reader who differs."""
@@ -71,10 +72,11 @@ def reader_agreement(
     state: AgreementState,
     from_date: date = date(2020, 1, 1),
     to_date: date | None = None,
+    overview: str = "sapa",
 ) -> ReaderAgreement:
     """With one pattern."""
     kle = Patterns.of((pattern,))
-    return ReaderAgreement(authority, "sapa", client, state, kle, sensitivity, from_date, to_date)
+    return ReaderAgreement(authority, overview, client, state, kle, sensitivity, from_date, to_date)
 
 
 def sender_agreement(authority: str, **more: Any) -> SenderAgreement:

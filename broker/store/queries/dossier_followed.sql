@@ -1,2 +1,2 @@
 -- Until when a citizen is followed.
-SELECT until FROM subscription WHERE %(citizen)s = ANY(citizens) ORDER BY until
+SELECT until FROM subscription WHERE citizens && %(numbers)s::text[] ORDER BY until

@@ -1,7 +1,7 @@
 -- Put the batch's cases in; returns the ordinals of those that need the whole merge under their row lock.
 --
 -- Replaced here are rows that one whole, newer registration covers; every conflicting row is locked either way.
--- shape: bits 0-8 the groups, 512 several registrations, 1024 items or a removal lie over the groups.
+-- shape: bits 0-8 the groups, 512 several registrations, 1024 items or a removal lie over the groups, 2048 hidden.
 WITH merged AS (
     INSERT INTO entry AS e (
         authority, system, case_id, newest, shape, complete, kle, sensitivity, primary_party, parties, principals,
@@ -26,7 +26,7 @@ WITH merged AS (
         received_at = excluded.received_at,
         indexed_at = clock_timestamp(),
         document = excluded.document
-    WHERE excluded.shape < 512
+    WHERE excluded.shape & 1536 = 0
         AND e.shape & 1024 = 0
         AND e.shape & 511 & ~excluded.shape = 0
         AND e.newest < excluded.newest
@@ -35,7 +35,7 @@ WITH merged AS (
         old.complete AND (
             NOT new.complete OR new.sensitivity > old.sensitivity OR new.kle IS DISTINCT FROM old.kle
             OR new.principals IS DISTINCT FROM old.principals OR new.primary_party IS DISTINCT FROM old.primary_party
-            OR new.parties IS DISTINCT FROM old.parties
+            OR new.parties IS DISTINCT FROM old.parties OR (new.shape & ~old.shape) & 2048 <> 0
         ) AS narrowed
 ), marked AS (
     INSERT INTO dirty (authority, system, case_id, revision, lane)

@@ -1,4 +1,5 @@
--- The reader holds the entry, or was told at an offset that it is gone.
+-- The reader holds the entries, or was told at an offset that one is gone.
 INSERT INTO subscription_shown (subject, client, overview, entry, gone_at)
-VALUES (%(subject)s, %(client)s, %(overview)s, %(entry)s, %(gone_at)s)
+SELECT %(subject)s, %(client)s, %(overview)s, entry, gone_at
+FROM unnest(%(entries)s::text[], %(gone_at)s::bigint[]) AS told(entry, gone_at)
 ON CONFLICT (subject, client, overview, entry) DO UPDATE SET gone_at = excluded.gone_at

@@ -22,7 +22,7 @@ WITH replaced AS (
         old.complete AND (
             NOT new.complete OR new.sensitivity > old.sensitivity OR new.kle IS DISTINCT FROM old.kle
             OR new.principals IS DISTINCT FROM old.principals OR new.primary_party IS DISTINCT FROM old.primary_party
-            OR new.parties IS DISTINCT FROM old.parties
+            OR new.parties IS DISTINCT FROM old.parties OR (new.shape & ~old.shape) & 2048 <> 0
         ) AS narrowed
 )
 INSERT INTO dirty (authority, system, case_id, revision, lane)

@@ -1,0 +1,103 @@
+"""Every overview as its table says: against an oracle, and no test of the policy can be left out unnoticed."""
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+
+from broker.domain.audience import Audience, Nobody, audience
+from broker.domain.policy import POLICY, BreakGlass, Deny, Permit, Reason, decide, flaws, glass_broken, judge
+from tests.unit.overviews import World, base, shown, worlds
+
+# `SAGSBRO_CASES=100000` is the nightly size.
+CASES = int(os.environ.get("SAGSBRO_CASES", "500"))
+LARGE = settings(
+    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+SEARCHED = settings(max_examples=30_000, phases=[Phase.generate], database=None, deadline=None)
+
+
+@pytest.mark.parametrize("overview", POLICY)
+def test_each_overview_shows_the_case_that_all_is_as_it_should_be_for(overview: str) -> None:
+    assert base(overview).permitted
+    assert shown(base(overview))
+
+
+@pytest.mark.timeout(0)
+@LARGE
+@given(worlds())
+def test_decide_is_the_table_of_overviews(world: World) -> None:
+    assert world.permitted == shown(world)
+
+
+@pytest.mark.parametrize(("overview", "test"), [(name, test) for name, row in POLICY.items() for test in row.tests])
+def test_no_test_of_the_policy_can_be_left_out_unnoticed(overview: str, test: str) -> None:
+    row = POLICY[overview]
+    weaker = {**POLICY, overview: replace(row, tests=tuple(each for each in row.tests if each != test))}
+
+    def noticed(world: World) -> bool:
+        # A world may say a policy of its own: only the tests are weaker in it.
+        said = world.facts.policy[overview]
+        policy = {**weaker, overview: replace(said, tests=weaker[overview].tests)}
+        return replace(world, facts=replace(world.facts, policy=policy)).permitted != shown(world)
+
+    find(worlds((overview,)), noticed, settings=SEARCHED)
+
+
+@settings(deadline=None)
+@given(worlds())
+def test_nobody_whom_decide_permits_is_outside_the_audience(world: World) -> None:
+    row = world.facts.policy[world.query.overview]
+    if world.permitted and not glass_broken(world.query, row):
+        reached = audience(world.entry, row.name, world.facts, world.at)
+        assert isinstance(reached, Audience)
+        assert reached.admits(world.query, world.at)
+
+
+@settings(deadline=None)
+@given(worlds())
+def test_an_audience_of_nobody_means_that_everyone_is_denied_but_by_breaking_glass(world: World) -> None:
+    row = world.facts.policy[world.query.overview]
+    if isinstance(audience(world.entry, row.name, world.facts, world.at), Nobody):
+        assert not world.permitted or glass_broken(world.query, row)
+
+
+@settings(deadline=None)
+@given(worlds())
+def test_the_verdict_is_that_of_the_first_test_that_denies(world: World) -> None:
+    row = world.facts.policy[world.query.overview]
+    verdicts = list(judge(row, world.entry, world.query, world.facts, world.at))
+    assert [name for name, _ in verdicts] == ["role", *row.tests]
+    first = next((reason for _, reason in verdicts if reason is not None), None)
+    verdict = decide(world.entry, world.query, world.facts, world.at)
+    assert verdict == Deny(first) if first is not None else isinstance(verdict, Permit)
+
+
+def with_glass(world: World) -> World:
+    """The reader breaks the glass as the policy asks."""
+    return replace(world, query=replace(world.query, break_glass=BreakGlass("Sundhedsloven § 43", "Akut")))
+
+
+BROKEN = worlds(("hoi",)).map(with_glass)
+
+
+def only_by_breaking_it(world: World) -> bool:
+    return world.permitted and not replace(world, query=replace(world.query, break_glass=None)).permitted
+
+
+@settings(deadline=None)
+@given(BROKEN)
+def test_a_broken_glass_stands_in_for_a_missing_consent_and_for_nothing_else(world: World) -> None:
+    if only_by_breaking_it(world):
+        row, whole = world.facts.policy["hoi"], replace(world.query, break_glass=None)
+        reasons = [reason for _, reason in judge(row, world.entry, whole, world.facts, world.at) if reason]
+        assert reasons == [Reason.NO_CONSENT]
+
+
+def test_there_are_worlds_in_which_breaking_the_glass_is_what_shows_the_case() -> None:
+    find(BROKEN, only_by_breaking_it, settings=SEARCHED)
+
+
+def test_the_policy_that_is_shipped_has_no_flaw() -> None:
+    assert flaws(POLICY) == []
