@@ -280,6 +280,23 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "A second, and a day.",
         ),
         Panel(
+            "From a withdrawal to the topics",
+            "timeseries",
+            "s",
+            {
+                "half": _quantile(0.5, "sagsbro_consent_purge_seconds"),
+                "99 in 100": _quantile(0.99, "sagsbro_consent_purge_seconds"),
+            },
+            "A second is aimed at, ten are the deadline. Searches obey at once.",
+        ),
+        Panel(
+            "Reads without the consent that was missing",
+            "timeseries",
+            "short",
+            {"{{overview}}": "sum by (overview) (increase(sagsbro_break_glass_total[1h]))"},
+            "Each is looked at.",
+        ),
+        Panel(
             "How long a search takes",
             "timeseries",
             "s",
