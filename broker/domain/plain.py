@@ -77,11 +77,11 @@ class Meaning:
 
 
 class Admitted:
-    """A plain event that is let in."""
+    """A plain event that is let in, by which version of its sender's agreement and with which meaning."""
 
-    def __init__(self, plain: Plain, sender: Sender, meaning: Meaning) -> None:
+    def __init__(self, plain: Plain, agreement_version: int, meaning: Meaning) -> None:
         self.plain = plain
-        self.sender = sender
+        self.agreement_version = agreement_version
         self.meaning = meaning
 
 
@@ -119,7 +119,7 @@ class Door:
         meaning = self._meanings.get(id(mapped))
         if meaning is None:
             meaning = self._meanings[id(mapped)] = Meaning(mapped)
-        return Admitted(plain, sender, meaning)
+        return Admitted(plain, sender.agreement_version, meaning)
 
 
 def _sender(authority: str, system: str, facts: Facts) -> Sender | None:

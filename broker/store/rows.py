@@ -93,7 +93,7 @@ def settle_fresh(
 
 def plain_row(ordinal: int, arrival: Arrival, admitted: Admitted) -> Row:
     """The row of an event that was let in at a glance: what `row` makes of it."""
-    plain, meaning, version = admitted.plain, admitted.meaning, admitted.sender.agreement_version
+    plain, meaning, version = admitted.plain, admitted.meaning, admitted.agreement_version
     if (line := meaning.lines.get(version)) is None:
         line = meaning.lines[version] = judged(version, meaning.mapped)
     value = arrival.value or b""

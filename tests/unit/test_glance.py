@@ -14,7 +14,10 @@ from broker.domain.batch import Arrival, Place, Plan, plan
 from broker.domain.case import CaseEvent
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.kle_rules import Rule, Rules
+from broker.domain.rederive import rederived
 from broker.processing.arrivals import Records, closer, decode, look
+from broker.store.anew import anew, read
+from broker.store.document import load
 from broker.store.rows import fresh, plain_row, row, settle_fresh
 from broker.stream.framing import Decoder, encode
 from broker.stream.glance import glance
@@ -192,6 +195,19 @@ def test_a_glance_and_the_long_way_make_the_same_rows_verdicts_and_rejections(
         assert made.say is not None
         one = made.say(arrival)
         assert plain_row(ordinal, arrival, admitted) == row(ordinal, admitted.plain.key, one.state, one.original)
+
+
+@given(nearly_whole(), st.just(ALL) | known(), known())
+def test_a_row_derived_anew_at_a_glance_is_the_row_of_the_long_way(
+    event: CaseEvent, before: Facts, after: Facts
+) -> None:
+    made = plan(look(records([event]), DECODER), before, PLACE, closer)
+    for arrival, admitted in made.plain:
+        stored = plain_row(0, arrival, admitted)
+        key, derived, unmapped = anew(stored, after)
+        state = rederived(key, load(read(stored)[1]), after)
+        assert derived == row(0, key, state, arrival.value)
+        assert unmapped == (state.groups["classification"][1]["kle"] is None)
 
 
 @given(st.data())
