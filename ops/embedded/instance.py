@@ -159,8 +159,9 @@ class Instance:
             self.add("publisher")
 
     def _tell_prometheus(self) -> None:
-        api = f"http://{HOST}:{self.settings['SAGSBRO_API_PORT']}/metrics"
-        orphans.write_private(self.plan.data / TARGETS, targets({"api": api, **self._metrics}))
+        port = self.settings.get("SAGSBRO_API_PORT")
+        api = {} if port is None else {"api": f"http://{HOST}:{port}/metrics"}
+        orphans.write_private(self.plan.data / TARGETS, targets({**api, **self._metrics}))
 
     def _service(self, name: str, command: str, own: Mapping[str, str]) -> Service:
         argv = (sys.executable, "-m", "broker.cli", command)
