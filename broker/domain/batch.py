@@ -92,6 +92,11 @@ class Said:
         self.original = original
 
 
+def unsaid(_arrival: Arrival) -> Said:
+    """Of a plan that lets nothing in at a glance."""
+    raise LookupError("nothing was let in at a glance")
+
+
 @dataclass(slots=True)
 class Plan:
     """A batch, judged. `verdicts` has one byte an offset from `first_offset` on, 0 where still open or none.
@@ -106,7 +111,7 @@ class Plan:
     cases: dict[EntryKey, list[Said]] = field(default_factory=lambda: defaultdict(list))
     rejections: list[dict[str, Any]] = field(default_factory=list)
     freshness: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    say: Callable[[Arrival], Said] | None = None
+    say: Callable[[Arrival], Said] = field(default=unsaid)
 
 
 def plan(arrivals: list[Arrival], facts: Facts, place: Place, closer: Closer = itself) -> Plan:

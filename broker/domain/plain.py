@@ -5,6 +5,7 @@ read straight from the bytes (`broker.stream.glance`), let in here by the facts,
 seen to be plain takes the long way, which is the oracle of this one.
 """
 
+from datetime import date
 from typing import Final, cast
 
 from mypy_extensions import i64
@@ -48,6 +49,16 @@ class Plain:
         self.others: list[str] = []
         self.principals: list[str] | None = None
         self.user_key = ""
+
+    @property
+    def classification(self) -> dict[str, str | None]:
+        """As it was sent."""
+        return {"kle": self.kle, "facet": self.facet, "local_code": self.local_code}
+
+    @property
+    def on(self) -> date:
+        """The date that it is judged by."""
+        return day_of(self.created_at)
 
     @property
     def key(self) -> EntryKey:
@@ -106,9 +117,8 @@ class Door:
             or plain.named > sender.sensitivity
         ):
             return None
-        on = day_of(plain.created_at)
-        said = {"kle": plain.kle, "facet": plain.facet, "local_code": plain.local_code}
-        mapped = self._facts.kle.map(plain.authority, plain.system, said, on)
+        on = plain.on
+        mapped = self._facts.kle.map(plain.authority, plain.system, plain.classification, on)
         if isinstance(mapped, Rejected) or not sender.kle.covers(mapped.number):
             return None
         if sender.choices and not wanted(sender.choices, mapped.number, on, plain.state):

@@ -16,7 +16,7 @@ from broker.logs import tell
 from broker.metrics import SHARED, Kept
 from broker.settings import Settings
 from broker.store import coverage, measures, outbox
-from broker.store.database import connect
+from broker.store.database import alone
 
 LOCK: Final = 7_346_002
 MEASURE_S: Final = 5.0
@@ -35,7 +35,7 @@ async def keep_house(settings: Settings, kept: Kept = SHARED) -> None:
     """Take the lock whenever it is free; after any trouble let it go and begin again. Blocking calls run in threads."""
     while True:
         try:
-            connection = await _in_thread(_locked, settings.dsn)
+            connection = await _in_thread(alone, settings.dsn, "publisher-housekeeping", (LOCK,), LOCK_IDLE_S)
             if connection is not None:
                 with connection:
                     await _work(connection, kept)
@@ -57,16 +57,6 @@ async def _work(connection: Connection, kept: Kept) -> None:
             await _in_thread(outbox.expire, connection)
             expired_at = began
         await asyncio.sleep(min(max(MEASURE_S, SHARE * took), MOST_S))
-
-
-def _locked(dsn: str) -> Connection | None:
-    connection = connect(dsn, "publisher-housekeeping")
-    connection.execute("SELECT set_config('idle_session_timeout', %s, false)", [f"{LOCK_IDLE_S}s"])
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-    if row is not None and row[0]:
-        return connection
-    connection.close()
-    return None
 
 
 async def _in_thread(call: Callable[..., Result], *arguments: object) -> Result:

@@ -31,7 +31,7 @@ from broker.processing.sweeping import keep_swept
 from broker.scrape import serve
 from broker.settings import Settings
 from broker.store import outbox
-from broker.store.database import connect
+from broker.store.database import alone
 from broker.stream.clients import confluent_options
 from broker.stream.framing import encode
 from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
@@ -56,7 +56,7 @@ PRODUCER: Final = {
     "logger": logging.getLogger("librdkafka"),
 }
 # A stopped publisher's session must end, or its lock would bar the shard for ever.
-LOCK_IDLE: Final = "SET idle_session_timeout = '6s'"
+LOCK_IDLE_S: Final = 6
 LOCK_CLASS: Final = 7_346_001
 REJECTION_SHARD: Final = outbox.SHARDS
 Message = tuple[str, bytes, bytes | None]
@@ -170,7 +170,7 @@ def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
     """Take the shard whenever it is free; after any trouble let it go and begin again."""
     while not stop.is_set():
         try:
-            connection = _locked(settings, shard)
+            connection = alone(settings.dsn, f"publisher-{shard}", (LOCK_CLASS, shard), LOCK_IDLE_S)
             if connection is not None:
                 with connection:
                     tell("shard_taken", shard=shard)
@@ -180,16 +180,6 @@ def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
         except KafkaException as why:
             tell("shard_lost", shard=shard, error=why.args[0].name())
         stop.wait(RETRY_S)
-
-
-def _locked(settings: Settings, shard: int) -> psycopg.Connection[Any] | None:
-    connection = connect(settings.dsn, f"publisher-{shard}")
-    connection.execute(LOCK_IDLE)
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, shard]).fetchone()
-    if row is not None and row[0]:
-        return connection
-    connection.close()
-    return None
 
 
 def run(settings: Settings) -> None:

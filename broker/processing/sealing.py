@@ -19,7 +19,7 @@ from broker.sealing_key import SealingKey
 from broker.settings import Settings
 from broker.store import chain
 from broker.store.chain import Connection, Signed
-from broker.store.database import connect
+from broker.store.database import alone
 from broker.stream.clients import confluent_options
 from broker.stream.topics import ANCHORS
 
@@ -30,7 +30,7 @@ CUT_S: Final = 3600.0
 CHAIN: Final = b"access-log"
 MOST_IN_FLIGHT: Final = 100
 # A stopped sealer's session must end, or its lock would bar the chain for ever.
-LOCK_IDLE: Final = "SET idle_session_timeout = '10s'"
+LOCK_IDLE_S: Final = 10
 
 
 class Anchors:
@@ -119,7 +119,7 @@ def keep(settings: Settings, stop: threading.Event) -> None:
     key = sealing_key.load(settings.seal_key)
     while not stop.is_set():
         try:
-            connection = _locked(settings)
+            connection = alone(settings.dsn, "publisher-sealer", (LOCK,), LOCK_IDLE_S)
             if connection is not None:
                 with connection:
                     tell("sealing_taken", key=key.id)
@@ -127,13 +127,3 @@ def keep(settings: Settings, stop: threading.Event) -> None:
         except (psycopg.Error, KafkaException) as why:
             tell("sealing_lost", error=type(why).__name__)
         stop.wait(RETRY_S)
-
-
-def _locked(settings: Settings) -> Connection | None:
-    connection = connect(settings.dsn, "publisher-sealer")
-    connection.execute(LOCK_IDLE)
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-    if row is not None and row[0]:
-        return connection
-    connection.close()
-    return None

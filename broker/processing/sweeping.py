@@ -10,9 +10,10 @@ from broker.domain.agreement import Facts
 from broker.logs import tell
 from broker.settings import Settings
 from broker.store import clock, sweep
-from broker.store.database import connect
+from broker.store.database import alone
 
 LOCK: Final = 7_346_004
+LOCK_IDLE_S: Final = 60
 IDLE_S: Final = 0.5
 WAITS_S: Final = 0.2
 RETRY_S: Final = 2.0
@@ -23,9 +24,9 @@ def keep_swept(settings: Settings, stop: threading.Event) -> None:
     """Take the lock whenever it is free; after any trouble let it go and begin again."""
     while not stop.is_set():
         try:
-            with connect(settings.dsn, "publisher-sweeping") as connection:
-                connection.execute("SET idle_session_timeout = '60s'")
-                if connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() == (True,):
+            connection = alone(settings.dsn, "publisher-sweeping", (LOCK,), LOCK_IDLE_S)
+            if connection is not None:
+                with connection:
                     _work(connection, stop)
         except psycopg.Error as why:
             tell("database_unreachable", error=type(why).__name__)

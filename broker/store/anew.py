@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from broker.domain.agreement import Facts, day_of
+from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import Rejected
@@ -40,8 +40,7 @@ def _glanced(key: EntryKey, document: bytes, original: bytes, facts: Facts) -> R
     plain = glance(original)
     if plain is None:
         return None
-    said = {"kle": plain.kle, "facet": plain.facet, "local_code": plain.local_code}
-    mapped = facts.kle.map(key.authority, key.system, said, day_of(plain.created_at))
+    mapped = facts.kle.map(key.authority, key.system, plain.classification, plain.on)
     received_at, agreement_version, _ = orjson.loads(document[: -len(original)])
     if isinstance(mapped, Rejected) or agreement_version is None or received_at % 1000:
         return None

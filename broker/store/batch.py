@@ -84,7 +84,7 @@ def write(connection: Connection, plan: Plan, place: Place) -> None:
         if ordinal >= first:
             return ordinal, *cases[ordinal - first]
         arrival, admitted = plan.plain[ordinal]
-        return ordinal, admitted.plain.key, [] if plan.say is None else [plan.say(arrival)]
+        return ordinal, admitted.plain.key, [plan.say(arrival)]
 
     _merge_locked(connection, plan, [case(ordinal) for ordinal in (*left, *only_if_held)])
     _put_rest(connection, plan, place)

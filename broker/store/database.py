@@ -1,6 +1,6 @@
 """Connections and the schema. Statements live in `queries/*.sql`; none is longer than a line elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,6 +26,20 @@ def conninfo(dsn: str, application: str) -> str:
 def connect(dsn: str, application: str) -> psycopg.Connection[Any]:
     """One blocking connection, in autocommit; transactions are opened by name."""
     return psycopg.connect(conninfo(dsn, application), autocommit=True)
+
+
+def alone(dsn: str, application: str, lock: Sequence[int], idle_s: int) -> psycopg.Connection[Any] | None:
+    """A session that holds this advisory lock (one number, or a class and one); None while another holds it.
+
+    idle_s: after so long without a word the server ends it, or what is stopped would bar the lock for ever.
+    """
+    connection = connect(dsn, application)
+    connection.execute("SELECT set_config('idle_session_timeout', %s, false)", [f"{idle_s}s"])
+    numbers = ", ".join(["%s"] * len(lock))
+    if connection.execute(f"SELECT pg_try_advisory_lock({numbers})".encode(), lock).fetchone() == (True,):
+        return connection
+    connection.close()
+    return None
 
 
 def migrations() -> list[tuple[str, bytes]]:

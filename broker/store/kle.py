@@ -14,12 +14,11 @@ from psycopg.types.json import Jsonb
 
 from broker.domain.kle import Edition, difference
 from broker.domain.kle_rules import ANY
-from broker.domain.policy import Role
 from broker.store import kle_book
 from broker.store.change import changing
 from broker.store.database import query
 from broker.store.kle_shapes import LocalNumber
-from broker.store.reference import Kept, NotYoursError, Putter
+from broker.store.reference import Kept, Putter
 
 Connection = psycopg.AsyncConnection[Any]
 LOCAL: Final = Kept("kle_local", ("authority",))
@@ -191,10 +190,8 @@ def must_keep(putter: Putter, authority: str) -> None:
     """Raises NotYoursError: what is for `*` is an operator's, an authority's own is its onboarding's."""
     if authority == ANY:
         putter.must_serve_all()
-        return
-    putter.must_be_of(authority)
-    if putter.role is not Role.ONBOARDING:
-        raise NotYoursError("only onboarding may change this")
+    else:
+        putter.must_onboard(authority)
 
 
 async def _editions(connection: Connection, view: str, upto: date) -> list[Edition]:

@@ -61,6 +61,12 @@ class Putter:
         if self.authorities is not None and authority not in self.authorities:
             raise NotYoursError(f"the token does not name {authority}")
 
+    def must_onboard(self, authority: str) -> None:
+        """Raises NotYoursError: what is an authority's own is for its onboarding."""
+        self.must_be_of(authority)
+        if self.role is not Role.ONBOARDING:
+            raise NotYoursError("only onboarding may change this")
+
     @property
     def who(self) -> Who:
         """On whose behalf."""
@@ -179,8 +185,7 @@ async def put_authorities(
     async with _change(connection) as change:
         put = []
         for authority in authorities:
-            putter.must_be_of(authority.cvr)
-            _must_onboard(putter)
+            putter.must_onboard(authority.cvr)
             put.append({"cvr": authority.cvr, "changed": await change.keep_authority(authority)})
         if (conflict := register.conflict(await _register(connection))) is not None:
             raise RegisterConflictError(conflict)
@@ -388,8 +393,7 @@ async def _put_list(
     change: _Change, kept: Kept, authority: str, listed: list[dict[str, Any]], putter: Putter
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Returns what stood before, and the new version, if there is one."""
-    putter.must_be_of(authority)
-    _must_onboard(putter)
+    putter.must_onboard(authority)
     before = await change.newest(kept, (authority,))
     if not listed and before is None:
         return [], None
@@ -410,11 +414,6 @@ def _permitted(step: Step | Refused) -> Step:
             raise NotYoursError(detail)
         case Refused(_, detail):
             raise TransitionRefusedError(detail)
-
-
-def _must_onboard(putter: Putter) -> None:
-    if putter.role is not Role.ONBOARDING:
-        raise NotYoursError("only onboarding may change this")
 
 
 def _by_authority(listed: Iterable[Delimitation | CitizenView]) -> list[tuple[str, list[dict[str, Any]]]]:

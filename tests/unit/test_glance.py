@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Delimitation, Facts, SenderAgreement
-from broker.domain.batch import Arrival, Place, Plan, plan
+from broker.domain.batch import Arrival, Place, Plan, plan, unsaid
 from broker.domain.case import CaseEvent
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.kle_rules import Rule, Rules
@@ -192,7 +192,7 @@ def test_a_glance_and_the_long_way_make_the_same_rows_verdicts_and_rejections(
 ) -> None:
     made = same(records(said), facts)
     for ordinal, (arrival, admitted) in enumerate(made.plain):
-        assert made.say is not None
+        assert made.say is not unsaid
         one = made.say(arrival)
         assert plain_row(ordinal, arrival, admitted) == row(ordinal, admitted.plain.key, one.state, one.original)
 
