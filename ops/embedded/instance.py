@@ -136,9 +136,9 @@ class Instance:
             self.kafka = kafka.launch(data, self.plan.kafka_port, self.supervisor)
         if not outside_database:
             self.postgres = postgres.launch(data, self.plan.postgres_port, self.supervisor)
-            postgres.wait_ready(self.postgres)
+            self.postgres = postgres.settled(self.postgres)
         if self.kafka:
-            self.kafka.wait_ready()
+            self.kafka = self.kafka.settled()
         self.settings["SAGSBRO_KAFKA"] = outside_kafka or _address(self.kafka)
         self.settings["SAGSBRO_DATABASE"] = outside_database or _address(self.postgres)
 

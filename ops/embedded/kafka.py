@@ -7,6 +7,7 @@ import socket
 import subprocess
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from string import Template
 
@@ -56,32 +57,37 @@ class Layout:
 
     @property
     def output(self) -> Path:
-        """What the JVM itself says; Kafka's own log is `kafka.log` beside it."""
+        """What the JVM itself says."""
         return self.data / "log" / "kafka.out"
+
+    @property
+    def log(self) -> Path:
+        """What Kafka says."""
+        return self.data / "log" / "kafka.log"
 
 
 def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
     """Start it and wait until it answers."""
     kafka = launch(data_dir, port, supervisor)
     try:
-        kafka.wait_ready()
+        return kafka.settled()
     except BaseException:
-        kafka.kill()
+        kafka.supervisor.kill(kafka.name)
         raise
-    return kafka
 
 
 def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
-    """Start it without waiting; `wait_ready` tells when it answers."""
+    """Start it without waiting; `settled` tells when it answers."""
     layout = Layout(data_dir.resolve())
+    supervisor = supervisor or Supervisor(layout.data)
+    elsewhere = None if port else partial(launch, data_dir, 0, supervisor)
     port = claim(port, "Kafka", "--kafka-port")
     jars = kafka_jars()
     _prepare(layout, jars, port)
     service = Service("kafka", _command(layout, jars), log=layout.output, grace=3.0)
-    supervisor = supervisor or Supervisor(layout.data)
     supervisor.start(service)
     address = f"{HOST}:{port}"
-    return Part(service, supervisor, HOST, port, address, lambda: _answers(port))
+    return Part(service, supervisor, HOST, port, address, lambda: _answers(port), layout.log, elsewhere)
 
 
 def cluster_id(data_dir: Path) -> str:
@@ -97,7 +103,7 @@ def _command(layout: Layout, jars: Path) -> tuple[str, ...]:
 def _logging(layout: Layout) -> tuple[str, str]:
     return (
         f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}",
-        f"-Dsagsbro.log={layout.output.with_suffix('.log')}",
+        f"-Dsagsbro.log={layout.log}",
     )
 
 

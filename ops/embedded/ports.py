@@ -9,10 +9,11 @@ from ops.embedded.errors import EmbeddedError
 HOST = "127.0.0.1"
 _LOWEST = 20000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port nobody listens on.
+    """Return a port nobody listens on, and never the same twice: who got it may not listen yet.
 
     It lies below the range the kernel takes outgoing ports from: a client that knocks at a stopped service's port
     inside that range can be given this very port, connects to itself, and the service cannot come back.
@@ -20,7 +21,8 @@ def free_port() -> int:
     highest = _first_ephemeral() - 1
     for _ in range(100):
         port = random.randint(_LOWEST, highest)  # noqa: S311 - not a secret
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     message = f"no free port found between {_LOWEST} and {highest}"
     raise EmbeddedError(message)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -60,16 +61,17 @@ def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -
     """Start it and wait until it answers."""
     postgres = launch(data_dir, port, supervisor)
     try:
-        wait_ready(postgres)
+        return settled(postgres)
     except BaseException:
-        postgres.kill()
+        postgres.supervisor.kill(postgres.name)
         raise
-    return postgres
 
 
 def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
-    """Start it without waiting; `wait_ready` tells when it answers."""
+    """Start it without waiting; `settled` tells when it answers."""
     layout = Layout(data_dir.resolve())
+    supervisor = supervisor or Supervisor(layout.data)
+    elsewhere = None if port else partial(launch, data_dir, 0, supervisor)
     port = claim(port, "PostgreSQL", "--postgres-port")
     account = server_account()
     _prepare(layout, account)
@@ -77,7 +79,6 @@ def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) 
     # SIGINT is PostgreSQL's fast shutdown: it ends its sessions instead of waiting for them.
     user = account.name if account else None
     service = Service("postgres", argv, user=user, log=layout.log, stop_signal=signal.SIGINT, grace=3.0)
-    supervisor = supervisor or Supervisor(layout.data)
     supervisor.start(service)
     password = layout.password.read_text()
     return Part(
@@ -87,15 +88,18 @@ def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) 
         port,
         _url(password, port, _DATABASE),
         lambda: _answers(_url(password, port, "postgres")),
+        layout.log,
+        elsewhere,
     )
 
 
-def wait_ready(postgres: Part) -> None:
-    """Return when it answers and has the database that its address names."""
-    postgres.wait_ready()
+def settled(postgres: Part) -> Part:
+    """Return the part that answers and has the database that its address names."""
+    postgres = postgres.settled()
     with psycopg.connect(postgres.address, dbname="postgres", autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
+    return postgres
 
 
 def _bin() -> Path:

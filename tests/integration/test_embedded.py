@@ -86,6 +86,31 @@ def test_kafka_comes_back_on_other_ports_with_the_same_data(own_kafka: Part, own
         again.stop()
 
 
+@pytest.mark.parametrize("which", ["own_kafka", "own_postgres"])
+def test_a_port_that_somebody_else_took_meanwhile_is_given_up(which: str, request: pytest.FixtureRequest) -> None:
+    """Between choosing a port and listening there is time for others."""
+    part: Part = request.getfixturevalue(which)
+    part.stop()
+    with socket.create_server((ports.HOST, part.port)):
+        part.supervisor.start(part.service)
+        again = part.settled()
+    assert again.port != part.port
+    assert again.answers()
+    again.stop()
+
+
+def test_a_port_that_was_asked_for_is_kept_or_refused(own_postgres: Part, own_data: Path) -> None:
+    """The message is the server's own reason."""
+    own_postgres.stop()
+    asked = postgres.start(own_data, ports.free_port())
+    asked.stop()
+    with socket.create_server((ports.HOST, asked.port)):
+        asked.supervisor.start(asked.service)
+        with pytest.raises(EmbeddedError, match="Address already in use"):
+            asked.settled()
+    asked.stop()
+
+
 def test_kafka_makes_no_topic_by_itself(kafka: Part) -> None:
     """A mistyped topic is an error, not a topic."""
     admin = AdminClient({"bootstrap.servers": kafka.address})
