@@ -1,4 +1,4 @@
-"""One lane a partition: its batches one after the other, lanes side by side on a few database sessions.
+"""One lane a partition: its batches one after the other; what waits in several lanes is written together.
 
 A lane knows the position it last read or wrote, and takes a batch only if it begins there or before.
 """
@@ -6,27 +6,32 @@ A lane knows the position it last read or wrote, and takes a batch only if it be
 import asyncio
 import os
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from itertools import chain, repeat
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 from faust.types import TP
 
 from broker.domain.batch import Place
 from broker.logs import tell
+from broker.processing.arrivals import Records
 from broker.processing.batching import Batch
-from broker.store.batch import PositionLost
+from broker.store.batch import Advance, PositionLost
 from broker.store.positions import PositionRefused
 
 Result = TypeVar("Result")
 Claimed = Mapping[int, tuple[Place, int]]
-QUEUED = 1
-"""Batches a lane takes at once; beyond it the partition is not fetched, and no other partition waits for it.
+SESSIONS = 2
+MANY = 1000
+"""Records of a lane beyond which nothing more of its partition is fetched.
 
 What comes meanwhile is one larger batch at the next poll: so batches are small when idle and large when behind.
 """
+GATHER_S = 0.02
+"""From the start of one transaction to that of the next, while few wait: what it costs hardly depends on how many."""
 TRY_AGAIN_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -34,14 +39,21 @@ class TryAgain(Exception):  # noqa: N818 - an answer, not a fault
     """The database or the registry gave no answer; nothing is wrong with the batch."""
 
 
+class Turn(NamedTuple):
+    """What one partition is to move on by."""
+
+    step: Advance
+    records: Records
+
+
 class Work(Protocol):
-    """What is done with a batch, in a thread."""
+    """What is done with the turns, in a thread."""
 
     def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
         """Where each partition continues. Raises PositionRefused."""
 
-    def apply(self, batch: Batch, place: Place, position: int, again: bool) -> None:  # noqa: FBT001 - passed to a thread
-        """Write everything from `position` on; `again`: an earlier try may have been committed unheard.
+    def apply(self, turns: Sequence[Turn], again: bool) -> None:  # noqa: FBT001 - passed to a thread
+        """Write these turns of one topic, all or none; `again`: a single one that may have been committed unheard.
 
         Raises PositionLost, TryAgain.
         """
@@ -51,6 +63,7 @@ class Lanes:
     """Runs batches in order per partition; ends the process rather than guess."""
 
     def __init__(self, work: Work, executor: Executor, end: Callable[[int], NoReturn] = os._exit) -> None:
+        """`executor` has SESSIONS threads."""
         self.epoch = 0
         self.waiting: set[TP] = set()
         """Partitions whose batch waits for the world to come back: no stall of ours."""
@@ -59,8 +72,12 @@ class Lanes:
         self._end = end
         self._places: dict[TP, Place] = {}
         self._positions: dict[TP, int] = {}
-        self._tails: dict[TP, asyncio.Task[None]] = {}
-        self._queued: Counter[TP] = Counter()
+        self._pending: defaultdict[TP, list[Batch]] = defaultdict(list)
+        self._under_way: dict[TP, asyncio.Task[None]] = {}
+        self._records: Counter[TP] = Counter()
+        self._busy = 0
+        self._next_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def position(self, tp: TP) -> int | None:
         """What has been committed to the database."""
@@ -72,16 +89,14 @@ class Lanes:
 
     def has_room(self, tp: TP) -> bool:
         """Whether more of this partition may be fetched."""
-        return self._queued[tp] < QUEUED
+        return self._records[tp] < MANY
 
     async def put(self, batch: Batch) -> None:
         """Queue a batch behind the others of its partition."""
-        if batch.epoch != self.epoch:
-            return
-        self._queued[batch.tp] += 1
-        task = asyncio.create_task(self._run(batch, self._tails.get(batch.tp)))
-        self._tails[batch.tp] = task
-        task.add_done_callback(lambda _: self._queued.subtract([batch.tp]))
+        if batch.epoch == self.epoch:
+            self._pending[batch.tp].append(batch)
+            self._records[batch.tp] += len(batch.records)
+            self._begin()
 
     async def stop(self) -> None:
         """Finish what is being written, give up what waits."""
@@ -90,9 +105,10 @@ class Lanes:
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""
-        while tails := [task for task in self._tails.values() if not task.done()]:
-            await asyncio.wait(tails)
-        self._tails.clear()
+        while self._pending or self._under_way:
+            self._begin(now=True)
+            if self._under_way:
+                await asyncio.wait(set(self._under_way.values()))
 
     async def claim(self, partitions: set[TP]) -> Mapping[TP, int]:
         """Read the positions of what is ours now; whatever else was ours no longer is."""
@@ -111,16 +127,92 @@ class Lanes:
         tell("assigned", partitions=sorted(tp.partition for tp in partitions), epoch=self.epoch)
         return dict(self._positions)
 
-    async def _run(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await before
-        position = self._positions.get(batch.tp)
-        if position is None or batch.epoch != self.epoch or batch.next_offset <= position:
-            return
+    def _begin(self, *, now: bool = False) -> None:
+        """Give what waits to free threads; little, and soon after the last, is let gather first unless `now`."""
+        loop = asyncio.get_running_loop()
+        while self._busy < SESSIONS and (ready := [tp for tp in self._pending if tp not in self._under_way]):
+            early = self._next_at - loop.time()
+            if early > 0 and not now and sum(self._records[tp] for tp in ready) < MANY:
+                if self._timer is None:
+                    self._timer = loop.call_later(early, self._gathered)
+                return
+            self._next_at = loop.time() + GATHER_S
+            self._busy += 1
+            taken = self._take(ready)
+            task = asyncio.create_task(self._guarded(self._together(taken)))
+            self._under_way.update(dict.fromkeys(taken, task))
+
+    def _gathered(self) -> None:
+        self._timer = None
+        self._begin()
+
+    def _take(self, ready: Sequence[TP]) -> dict[TP, list[Batch]]:
+        """Lanes of one topic, until they are many records."""
+        taken: dict[TP, list[Batch]] = {}
+        for tp in ready:
+            if tp.topic == ready[0].topic and sum(self._records[other] for other in taken) < MANY:
+                taken[tp] = self._pending.pop(tp)
+        return taken
+
+    async def _together(self, taken: Mapping[TP, Sequence[Batch]]) -> None:
+        """In one transaction; if the world is away, each by itself from then on, so that none holds back another."""
+        epoch, alone = self.epoch, dict[TP, Turn]()
+        turns = {tp: turn for tp, batches in taken.items() if (turn := self._turn(tp, batches))}
         try:
-            if batch.start > position:
-                raise PositionLost(f"{batch.tp} continues at {batch.start}, but only {position} is written")  # noqa: TRY301
-            await self._apply(batch, position)
+            await self._apply(turns, again=False)
+        except TryAgain:
+            alone = turns
+        finally:
+            self._busy -= 1
+        for tp in taken:
+            if tp in alone:
+                self._under_way[tp] = asyncio.create_task(self._guarded(self._alone(tp, alone[tp], epoch)))
+            else:
+                self._leave(tp)
+        self._begin()
+
+    async def _alone(self, tp: TP, turn: Turn, epoch: int) -> None:
+        """However often it takes, while the epoch lasts; no thread is held in between."""
+        self.waiting.add(tp)
+        for pause in chain(TRY_AGAIN_S, repeat(TRY_AGAIN_S[-1])):
+            await asyncio.sleep(pause)
+            try:
+                if epoch == self.epoch:
+                    await self._apply({tp: turn}, again=True)
+                break
+            except TryAgain:
+                continue
+        self._leave(tp)
+        self._begin()
+
+    async def _apply(self, turns: Mapping[TP, Turn], *, again: bool) -> None:
+        if turns:
+            await self._in_thread(self._work.apply, list(turns.values()), again)
+        for tp, turn in turns.items():
+            self._positions[tp] = turn.step.next_offset
+
+    def _leave(self, tp: TP) -> None:
+        del self._under_way[tp]
+        self.waiting.discard(tp)
+        self._records[tp] = sum(len(batch.records) for batch in self._pending.get(tp, ()))
+
+    def _turn(self, tp: TP, batches: Sequence[Batch]) -> Turn | None:
+        """The batches of this epoch as one, from the position on; None if there is nothing new in them."""
+        start = self._positions.get(tp)
+        batches = [batch for batch in batches if batch.epoch == self.epoch]
+        if start is None or not batches:
+            return None
+        end, records = start, []
+        for batch in batches:
+            if batch.start > end:
+                raise PositionLost(f"{tp} continues at {batch.start}, but only {end} is written")
+            records += [record for record in batch.records if record[0] >= end]
+            end = max(end, batch.next_offset)
+        return Turn(Advance(self._places[tp], start, end), records) if end > start else None
+
+    async def _guarded(self, writing: Coroutine[None, None, None]) -> None:
+        try:
+            await writing
         except PositionLost as why:
             tell("position_lost", detail=str(why))
             self._end(1)
@@ -128,22 +220,6 @@ class Lanes:
             # Not its text: that may quote a row.
             tell("crashed", error=type(error).__name__, at=_where(error), code=getattr(error, "sqlstate", None))
             self._end(1)
-        finally:
-            self.waiting.discard(batch.tp)
-
-    async def _apply(self, batch: Batch, position: int) -> None:
-        """However often it takes, while the batch is still of this epoch; no thread is held in between."""
-        attempt = 0
-        while batch.epoch == self.epoch:
-            try:
-                await self._in_thread(self._work.apply, batch, self._places[batch.tp], position, attempt > 0)
-            except TryAgain:
-                self.waiting.add(batch.tp)
-                await asyncio.sleep(TRY_AGAIN_S[min(attempt, len(TRY_AGAIN_S) - 1)])
-                attempt += 1
-            else:
-                self._positions[batch.tp] = batch.next_offset
-                return
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)

@@ -1,4 +1,4 @@
-"""From a batch of bytes to one committed transaction: decode, judge under the revision lock, write, commit.
+"""From batches of bytes to one committed transaction: decode, judge under the revision lock, write, commit.
 
 What is wrong with an event becomes its verdict; what is wrong with the world is tried again in place.
 """
@@ -6,7 +6,7 @@ What is wrong with an event becomes its verdict; what is wrong with the world is
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +18,7 @@ from broker.domain.outcome import read_verdict
 from broker.logs import tell
 from broker.metrics import EVENT_TO_VISIBLE, EVENTS, WORKER_POSITION, system_label
 from broker.processing.arrivals import Read, closer, look
-from broker.processing.batching import Batch
-from broker.processing.lanes import Claimed, TryAgain
+from broker.processing.lanes import Claimed, TryAgain, Turn
 from broker.settings import Settings
 from broker.store import batch as store
 from broker.store import facts, positions
@@ -29,9 +28,9 @@ from broker.stream.cluster import admin, logs
 from broker.stream.framing import Decoder
 from broker.stream.registry import Registry, RegistryUnreachable
 
-Step = store.Advance
-Write = Callable[[psycopg.Connection[Any], list[Arrival], Facts, Place], Plan]
-"""Judges arrivals by the facts and writes all but the position."""
+Arrived = Mapping[Place, list[Arrival]]
+Write = Callable[[psycopg.Connection[Any], Arrived, Facts], Mapping[Place, Plan]]
+"""Judges arrivals by the facts and writes all but the positions."""
 # What may be wrong with the world; a session that Postgres ended for idling counts as an internal error there.
 WORLD: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
 
@@ -44,10 +43,10 @@ class Session:
     facts: Facts
 
 
-def write_cases(connection: psycopg.Connection[Any], arrivals: list[Arrival], facts: Facts, place: Place) -> Plan:
-    """A batch of case events."""
-    made = plan(arrivals, facts, place, closer)
-    store.write(connection, made, place)
+def write_cases(connection: psycopg.Connection[Any], arrived: Arrived, facts: Facts) -> Mapping[Place, Plan]:
+    """Case events."""
+    made = {place: plan(arrivals, facts, place, closer) for place, arrivals in arrived.items()}
+    store.write(connection, made)
     return made
 
 
@@ -70,13 +69,11 @@ class Projector:
         with connect(self._settings.dsn, "worker") as connection:
             return positions.claim(connection, topic, logs(self._admin, topic, partitions))
 
-    def apply(self, batch: Batch, place: Place, position: int, again: bool) -> None:  # noqa: FBT001 - from the lane's thread
-        """Write the batch, once. Raises PositionLost, TryAgain."""
-        step = Step(place, position, batch.next_offset)
+    def apply(self, turns: Sequence[Turn], again: bool) -> None:  # noqa: FBT001 - from the lane's thread
+        """Write the turns, once. Raises PositionLost, TryAgain."""
         try:
-            if not (again and self._committed(step)):
-                arrivals = self._read([r for r in batch.records if r[0] >= position], self._decoder)
-                self._commit(step, arrivals)
+            if not (again and all(self._committed(turn.step) for turn in turns)):
+                self._commit(turns)
         except RegistryUnreachable as why:
             tell("registry_unreachable", detail=str(why))
             raise TryAgain from None
@@ -85,23 +82,26 @@ class Projector:
             if isinstance(why, psycopg.errors.ProgramLimitExceeded):
                 raise
             if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
-                tell("batch_retried", partition=place.partition, error=type(why).__name__)
+                partitions = [turn.step.place.partition for turn in turns]
+                tell("batch_retried", partitions=partitions, error=type(why).__name__)
             raise TryAgain from None
-        if (made := self._unheard.pop(place, None)) is not None:
-            _measure(*made)
+        for turn in turns:
+            if (made := self._unheard.pop(turn.step.place, None)) is not None:
+                _measure(*made)
 
-    def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
-        self._unheard.pop(step.place, None)
+    def _commit(self, turns: Sequence[Turn]) -> None:
+        arrived = {turn.step.place: self._read(turn.records, self._decoder) for turn in turns if turn.records}
+        for turn in turns:
+            self._unheard.pop(turn.step.place, None)
         session = self._session()
-        with store.moving(session.connection, step) as revision:
+        with store.moving(session.connection, *(turn.step for turn in turns)) as revision:
             if revision != session.facts.revision:
                 session.facts = facts.load(session.connection)
-            if arrivals:
-                made = self._write(session.connection, arrivals, session.facts, step.place)
-                # Counted when its commit is known, be it that nobody heard of it at first.
-                self._unheard[step.place] = made, arrivals
+            made = self._write(session.connection, arrived, session.facts)
+            # Counted when its commit is known, be it that nobody heard of it at first.
+            self._unheard |= {place: (made[place], arrivals) for place, arrivals in arrived.items()}
 
-    def _committed(self, step: Step) -> bool:
+    def _committed(self, step: store.Advance) -> bool:
         """Whether a commit that was never answered took place after all."""
         with connect(self._settings.dsn, "worker") as connection:
             rows = positions.show(connection, step.place.topic)

@@ -3,6 +3,7 @@
 Who may write to the topic is trusted to have asked: give that right to nobody but a register.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -13,6 +14,7 @@ from broker.domain.batch import Arrival, Place, Plan, reject
 from broker.domain.consent import Registration
 from broker.domain.outcome import VERDICT_BYTE, Code, Rejected
 from broker.intake.persons import read_wire
+from broker.processing.projector import Arrived
 from broker.store import batch, persons
 from broker.store.persons import Author
 from broker.stream.topics import CONSENTS
@@ -20,10 +22,14 @@ from broker.stream.topics import CONSENTS
 PRODUCER: Final = Author(CONSENTS.name, None)
 
 
-def write_registrations(
-    connection: psycopg.Connection[Any], arrivals: list[Arrival], _facts: Facts, place: Place
-) -> Plan:
-    """A batch of registrations, everything but the position. Nothing of what is rejected is kept."""
+def write_registrations(connection: psycopg.Connection[Any], arrived: Arrived, _facts: Facts) -> Mapping[Place, Plan]:
+    """Registrations, everything but the positions. Nothing of what is rejected is kept."""
+    made = {place: _put(connection, arrivals, place) for place, arrivals in arrived.items()}
+    batch.write(connection, made)
+    return made
+
+
+def _put(connection: psycopg.Connection[Any], arrivals: list[Arrival], place: Place) -> Plan:
     made = Plan(arrivals[0].offset, bytearray(arrivals[-1].offset - arrivals[0].offset + 1))
     read = [(arrival, _read(arrival)) for arrival in arrivals]
     good = [(arrival, said) for arrival, said in read if isinstance(said, Registration)]
@@ -36,7 +42,6 @@ def write_registrations(
             made.verdicts[index] = VERDICT_BYTE["indexed"]
         else:
             reject(made, index, Arrival(arrival.offset, arrival.received_ms, None, None), flaw, place)
-    batch.write(connection, made, place)
     return made
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from broker.logs import tell
 from broker.processing.batching import Batch, Transport
 from broker.processing.documents import work
-from broker.processing.lanes import Lanes
+from broker.processing.lanes import SESSIONS, Lanes
 from broker.processing.watchdog import watch
 from broker.scrape import serve
 from broker.settings import Settings
@@ -24,7 +24,6 @@ from broker.stream import avro
 from broker.stream.clients import aiokafka_options
 from broker.stream.topics import READ_BY_WORKERS
 
-SESSIONS: Final = 2
 GC_THRESHOLDS: Final = (200_000, 20, 20)
 
 

@@ -46,7 +46,7 @@ def write(connection: Connection, made: Plan, documents: Documents, place: Place
         for n, (_, said) in enumerate(listed):
             settle(made, said, before[n] or NEVER)
     # No cases: its rejections and outcomes.
-    batch.write(connection, made, place)
+    batch.write(connection, {place: made})
 
 
 def claimed(connection: Connection, entries: Iterable[tuple[EntryKey, State]]) -> Known:

@@ -60,11 +60,17 @@ Row = bytes
 """One row in the binary form of COPY, in the order of COLUMNS."""
 
 
-def fresh(cases: Sequence[tuple[EntryKey, list[Said]]], first: int = 0) -> tuple[list[Row], list[int]]:
-    """A row for each case, numbered from `first` on, and the numbers of those that can but leave the index."""
-    rows: list[Row] = []
+Cases = Sequence[tuple[EntryKey, list[Said]]]
+
+
+def fresh(plan: Plan, cases: Cases, first: int = 0) -> tuple[list[Row], list[int]]:
+    """A row for each case of a plan, and the numbers of those that can but leave the index.
+
+    Numbered from `first` on: what was let in at a glance, then `cases`.
+    """
+    rows = [plain_row(ordinal, *one) for ordinal, one in enumerate(plan.plain, first)]
     only_if_held: list[int] = []
-    for ordinal, (key, said) in enumerate(cases, first):
+    for ordinal, (key, said) in enumerate(cases, first + len(plan.plain)):
         if all([one.only_if_held for one in said]):  # noqa: C419 - a list is quicker than a generator here
             only_if_held.append(ordinal)
         elif len(said) == 1:
@@ -74,14 +80,12 @@ def fresh(cases: Sequence[tuple[EntryKey, list[Said]]], first: int = 0) -> tuple
     return rows, only_if_held
 
 
-def settle_fresh(
-    plan: Plan, cases: Sequence[tuple[EntryKey, list[Said]]], besides: Collection[int], first: int = 0
-) -> None:
+def settle_fresh(plan: Plan, cases: Cases, besides: Collection[int], first: int = 0) -> None:
     """Give every event its verdict whose case stands as it was copied in, but for the numbers `besides`."""
-    for ordinal, (arrival, _) in enumerate(plan.plain):
+    for ordinal, (arrival, _) in enumerate(plan.plain, first):
         if ordinal not in besides:
             plan.verdicts[arrival.offset - plan.first_offset] = _INDEXED
-    for ordinal, (_, said) in enumerate(cases, first):
+    for ordinal, (_, said) in enumerate(cases, first + len(plan.plain)):
         if ordinal in besides:
             continue
         if len(said) == 1:

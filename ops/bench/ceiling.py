@@ -35,7 +35,7 @@ def copied(dsn: str, records: Iterable[Filled]) -> list[bytes]:
                 for n, r in enumerate(some)
             ]
             with connection.transaction(force_rollback=True):
-                batch.write(connection, plan(arrivals, known, PLACE), PLACE)
+                batch.write(connection, {PLACE: plan(arrivals, known, PLACE)})
                 with connection.cursor() as cursor, cursor.copy("COPY incoming TO STDOUT (FORMAT binary)") as copy:
                     copies.append(b"".join(bytes(block) for block in copy))
     return copies

@@ -54,7 +54,7 @@ def write(dsn: str, first: int, until: int, partition: int) -> None:
             now = int(time.time() * 1000)
             arrivals = [_arrival(filled(chance, n, n), n, now) for n in range(start, min(start + BATCH, until))]
             with connection.transaction():
-                batch.write(connection, plan(arrivals, known, place), place)
+                batch.write(connection, {place: plan(arrivals, known, place)})
 
 
 def _arrival(event: CaseEvent, offset: int, now: int) -> Arrival:

@@ -20,7 +20,7 @@ from broker.domain.entry import entry_of
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.outcome import read_verdict
-from broker.processing.arrivals import decode
+from broker.processing.arrivals import Records, closer, decode, look
 from broker.store import batch, database
 from broker.store.document import load
 from broker.stream.framing import HEADER, Decoder, encode
@@ -36,7 +36,7 @@ FACTS = Facts(
     },
     kle=KleBook((Edition(date(2000, 1, 1), dict.fromkeys(KLE, "emne")),)),
 )
-PLACES = (Place("t", "id", 0), Place("t", "id", 1))
+PLACES = (Place("t", "id", 0), Place("t", "id", 1), Place("t", "id", 2))
 DECODER = Decoder("case_event", lambda _: None)
 RECEIVED_MS = 1_800_000_000_000
 
@@ -45,7 +45,7 @@ RECEIVED_MS = 1_800_000_000_000
 def sessions(database: str) -> Iterator[list[Connection]]:
     """Two workers' connections."""
     migrated(database)
-    opened = [connected(database) for _ in PLACES]
+    opened = [connected(database) for _ in range(2)]
     yield opened
     for connection in opened:
         connection.close()
@@ -69,7 +69,7 @@ def put(connection: Connection, place: Place, arrived: list[CaseEvent], offset: 
     arrivals = decode(records, DECODER)
     made = plan(arrivals, FACTS, place)
     with connection.transaction():
-        batch.write(connection, made, place)
+        batch.write(connection, {place: made})
     return [read_verdict(byte)[0] for byte in made.verdicts]
 
 
@@ -114,6 +114,31 @@ def test_the_table_equals_the_pure_merge_over_two_partitions(
             offsets[partition] += len(taken)
     assert held(sessions[0]) == expected([event for event, _, _ in arrived])
     searchable(sessions[0])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from(PLACES), st.lists(events(), min_size=1, max_size=5), min_size=1)))
+def test_the_table_equals_the_pure_merge_when_partitions_are_written_together(
+    sessions: list[Connection], rounds: list[dict[Place, list[CaseEvent]]]
+) -> None:
+    """Be it that two of them name the same case, and whether its events are seen at a glance or not."""
+    connection = sessions[0]
+    connection.execute("TRUNCATE entry, dirty, outcome, rejection, source_freshness")
+    for number, arrived in enumerate(rounds):
+        plans = {}
+        for place, said in arrived.items():
+            records: Records = [
+                (10 * number + n, RECEIVED_MS, encode("case_event", event)) for n, event in enumerate(said)
+            ]
+            plans[place] = plan(look(records, DECODER), FACTS, place, closer)
+        with connection.transaction():
+            batch.write(connection, plans)
+        assert all(0 not in made.verdicts for made in plans.values())
+    assert held(connection) == expected([event for arrived in rounds for said in arrived.values() for event in said])
+    outcomes = connection.execute("SELECT topic, partition, sum(next_offset - first_offset) FROM outcome GROUP BY 1, 2")
+    written = {(p.topic, p.partition): sum(len(arrived.get(p, ())) for arrived in rounds) for p in PLACES}
+    assert {(t, p): n for t, p, n in outcomes} == {place: n for place, n in written.items() if n}
+    searchable(connection)
 
 
 def searchable(connection: Connection) -> None:

@@ -64,8 +64,8 @@ def put(connection: Connection, place: Place, arrived: list[DocumentEvent], offs
         (offset + n, cases.RECEIVED_MS, encode("document_event", event)) for n, event in enumerate(arrived)
     ]
     with connection.transaction():
-        made = write_documents(connection, decode(records, READ), cases.FACTS, place)
-    return [read_verdict(byte)[0] for byte in made.verdicts]
+        made = write_documents(connection, {place: decode(records, READ)}, cases.FACTS)
+    return [read_verdict(byte)[0] for byte in made[place].verdicts]
 
 
 def said(event: DocumentEvent) -> Document:

@@ -58,7 +58,7 @@ class Worker:
             held = self.connection.execute(query("hold_revision")).fetchone()
             if held is None or held[0] != self.facts.revision:
                 self.facts = facts.load(self.connection)
-            batch.write(self.connection, plan(arrivals, self.facts, self.place), self.place)
+            batch.write(self.connection, {self.place: plan(arrivals, self.facts, self.place)})
 
 
 class Topic:

@@ -240,8 +240,8 @@ def put(session: Connection, events: list[CaseEvent], offset: int) -> None:
     """As a worker does it."""
     with session.transaction():
         session.execute(query("hold_revision"))
-        made = plan(arrivals(events, offset), facts.load(session), Place("t", "id", 1))
-        batch.write(session, made, Place("t", "id", 1))
+        place = Place("t", "id", 1)
+        batch.write(session, {place: plan(arrivals(events, offset), facts.load(session), place)})
 
 
 def arrivals(events: list[CaseEvent], offset: int) -> list[Arrival]:

@@ -171,7 +171,8 @@ def test_the_register_is_one_whether_it_comes_over_http_or_out_of_the_log(index:
         prepare(connection)
         arrivals = [arrival(number, each) for number, each in enumerate(said)]
         arrivals.append(Arrival(9, arrivals[0].received_ms, b"x", None, flaw="no Avro"))
-        made = write_registrations(connection, arrivals, Facts(), Place("sagsbro.consents.v1", "t", 0))
+        place = Place("sagsbro.consents.v1", "t", 0)
+        made = write_registrations(connection, {place: arrivals}, Facts())[place]
     verdicts = [VERDICT_BYTE["indexed"], VERDICT_BYTE["rejected:consent_authority"]]
     assert sorted({*made.verdicts[:4]}) == sorted({*verdicts})
     assert made.verdicts[9] == VERDICT_BYTE["rejected:malformed_payload"]

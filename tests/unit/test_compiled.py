@@ -27,7 +27,7 @@ import hashlib
 from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm
 from broker.domain import agreement, batch, kle
 from broker.processing.arrivals import closer, look
-from broker.store.rows import fresh, plain_row, settle_fresh
+from broker.store.rows import fresh, settle_fresh
 from broker.stream.framing import Decoder
 from datetime import date
 sender = agreement.SenderAgreement(
@@ -37,10 +37,9 @@ wanted = agreement.Delimitation(kle.Patterns.of(WANTED), date(2000, 1, 1), False
 facts = agreement.Facts(1, {(AUTHORITY, SYSTEM): sender}, delimitations={AUTHORITY: (wanted,)}, kle=book)
 records = [(n, 1_800_000_000_000, record.value) for n, record in enumerate(Storm(7, 3000))]
 made = batch.plan(look(records, Decoder("case_event", lambda _: None)), facts, batch.Place("t", "i", 0), closer)
-cases, first = list(made.cases.items()), len(made.plain)
-rows, held = fresh(cases, first)
-rows += [plain_row(ordinal, *one) for ordinal, one in enumerate(made.plain)]
-settle_fresh(made, cases, set(held), first)
+cases = list(made.cases.items())
+rows, held = fresh(made, cases)
+settle_fresh(made, cases, set(held))
 print(batch.__file__.endswith(".py"))
 print(hashlib.sha256(repr((rows, bytes(made.verdicts), made.rejections)).encode()).hexdigest())
 """

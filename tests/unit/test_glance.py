@@ -167,12 +167,11 @@ def records(said: list[CaseEvent]) -> Records:
 def made_of(arrivals: list[Arrival], facts: Facts) -> tuple[Plan, dict[Any, bytes]]:
     """The plan, settled as if no case had stood before, and the row of each case without its number."""
     made = plan(arrivals, facts, PLACE, closer)
-    cases, first = list(made.cases.items()), len(made.plain)
-    rows, held = fresh(cases, first)
-    settle_fresh(made, cases, set(held), first)
+    cases = list(made.cases.items())
+    rows, held = fresh(made, cases)
+    settle_fresh(made, cases, set(held))
     keys = [admitted.plain.key for _, admitted in made.plain] + [key for key, _ in cases]
-    numbered = [plain_row(ordinal, *one) for ordinal, one in enumerate(made.plain)] + rows
-    return made, {keys[int.from_bytes(one[6:10], "big")]: one[:6] + one[10:] for one in numbered}
+    return made, {keys[int.from_bytes(one[6:10], "big")]: one[:6] + one[10:] for one in rows}
 
 
 def same(said: Records, facts: Facts) -> Plan:
