@@ -145,7 +145,7 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
     ),
     "Sources": (
         Panel(
-            "Seconds since each source last registered anything",
+            "How long since each source registered anything",
             "matrix",
             "s",
             {"age": "time() - sagsbro:source_last_event_timestamp_seconds:max"},
@@ -206,7 +206,7 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "table",
             "short",
             {"open": "sagsbro:rejections_open:max"},
-            "The drill-down: `sagsbro rejections list --system ... --code ...` shows them.",
+            "`sagsbro rejections list --system ... --code ...` lists them.",
             own="crossed",
         ),
         Panel(
@@ -218,6 +218,7 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
                 " / sum by (system) (rate(sagsbro_events_total[1h]))"
             },
             "Of everything that the vendor sent.",
+            24,
         ),
         Panel(
             "New rejections within the hour",
