@@ -94,7 +94,7 @@ async def get_waiting(core: Cored, token: Operator) -> dict[str, Any]:
 
 @router.get("/rejections")
 async def get_rejections(core: Cored, token: Operator) -> dict[str, Any]:
-    """Open ones counted by authority, system and code; `more`: there are more than the 100 000 that were counted."""
+    """Open ones counted by authority, system and code; `more`: there are more than the 50 000 that were counted."""
     async with _looking(core) as connection:
         return await operations.rejections(connection, token.authorities)
 

@@ -20,7 +20,7 @@ from broker.store.database import query
 
 Connection = psycopg.AsyncConnection[Any]
 MOST_SENDERS: Final = 5000
-MOST_COUNTED: Final = 100_000
+MOST_COUNTED: Final = 50_000
 MOST_READ: Final = 5000
 MOST_CAUSES: Final = 100
 MOST_NEWEST: Final = 20
@@ -75,13 +75,13 @@ async def rejections_of(connection: Connection, authorities: Iterable[str], syst
 
 
 async def waiting(connection: Connection, authorities: Iterable[str]) -> dict[str, Any]:
-    """What is under way or waits for somebody; numbers end at `MOST_COUNTED` of each lane."""
+    """What is under way or waits for somebody; `more`: the outbox has more than was counted."""
     of = {"authorities": sorted(authorities)}
     (outbox,) = await _rows(connection, "ops_waiting", limit=MOST_COUNTED)
     (log,) = await _rows(connection, "ops_log")
     return {
         **log,
-        "outbox": outbox,
+        "outbox": {**outbox, "more": outbox["entries"] >= MOST_COUNTED},
         "positions": await _rows(connection, "ops_positions", limit=MOST_LISTED),
         "sweeps": await _rows(connection, "ops_sweeps", **of, limit=MOST_LISTED),
         "break_glass": await _rows(connection, "ops_break_glass", **of, limit=MOST_COUNTED),

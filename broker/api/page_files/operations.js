@@ -233,7 +233,8 @@ function fresh(one, now) {
 function waiting(told_) {
   const { outbox, positions, sweeps, alarms, break_glass: broken } = told_;
   const since = at_ => at_ ? `, the oldest for ${age(at_)}` : "";
-  replace(places.outbox, make("dl", { class: "stats" }, make("div", {}, make("dt", {}, `entries${since(outbox.since)}`),
+  const entries = `entries${outbox.more ? " or more" : ""}${since(outbox.since)}`;
+  replace(places.outbox, make("dl", { class: "stats" }, make("div", {}, make("dt", {}, entries),
     make("dd", {}, said(outbox.entries, "short")))));
   replace(places.purges, make("dl", { class: "stats" },
     make("div", {}, make("dt", {}, "in the purge lane"), make("dd", {}, said(outbox.purges, "short"))),
@@ -285,7 +286,7 @@ function drawRejections() {
   listed(places.crossed, "Rejections that wait, vendor by code", rows, "None waits.",
     [["Vendor: code", deeper], ["Waiting", one => said(one.number, "short"), true],
       ["Newest", one => `${age(one.newest_at)} ago`, true], ["Municipalities", one => said(one.of, "short"), true]]);
-  if (state.more) places.crossed.prepend(make("p", {}, word("wary", "more than 100,000 wait; only so many were counted")));
+  if (state.more) places.crossed.prepend(make("p", {}, word("wary", "more than 50,000 wait; only so many were counted")));
   if (!places.drill.children.length) replace(places.drill, none("Nothing chosen."));
 }
 
