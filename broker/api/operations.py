@@ -5,7 +5,8 @@ An operator is told of the municipalities that the token names; what is told of 
 
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -59,14 +60,15 @@ async def get_panel(board: str, number: int, core: Cored, token: Operator, span:
     panel = _panel(board, number)
     prometheus = _prometheus(core)
     courses = panel.kind == "timeseries"
-    step = SPANS[span] // POINTS if courses else None
+    step = SPANS[span] // POINTS
+    until = int(time.time()) // step * step
     told: list[dict[str, Any]] = []
     for name, expression in panel.shows.items():
-        found = await _told(prometheus.over(expression, SPANS[span]) if courses else prometheus.now(expression))
+        found = await _told(prometheus.over(expression, until, step) if courses else prometheus.now(expression))
         told += [_series(name, series) for series in _of_token(found, token)]
-    told.sort(key=_height, reverse=True)
+    told.sort(key=lambda series: _height(series["points"], until if courses else None), reverse=True)
     most = MOST_LINES if courses else MOST_ROWS
-    return {"step_s": step, "series": told[:most], "left_out": max(0, len(told) - most)}
+    return {"until": until, "step_s": step, "series": told[:most], "left_out": max(0, len(told) - most)}
 
 
 @router.get("/alerts")
@@ -168,10 +170,10 @@ def _series(name: str, series: Series) -> dict[str, Any]:
     return {"name": said, "labels": labels, "points": series.points}
 
 
-def _height(series: Mapping[str, Any]) -> tuple[float, float]:
-    """The last value, then the greatest."""
-    values = [-math.inf if value is None else value for _, value in series["points"]]
-    return values[-1], max(values)
+def _height(points: Sequence[tuple[float, float | None]], until: int | None) -> tuple[float, float]:
+    """The value now, then the greatest."""
+    values = [-math.inf if value is None else value for _, value in points]
+    return values[-1] if until in {None, points[-1][0]} else -math.inf, max(values)
 
 
 def _is_ours(alert: Mapping[str, Any]) -> bool:

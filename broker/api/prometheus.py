@@ -38,25 +38,23 @@ class Prometheus:
         """address: what `api/v1/query` comes behind; nothing is asked before it is needed."""
         self._http = httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, trust_env=False)
         self._free = asyncio.Semaphore(MOST_AT_ONCE)
-        self._kept: dict[tuple[str, int], tuple[float, asyncio.Task[Any]]] = {}
+        self._kept: dict[tuple[str | int, ...], tuple[float, asyncio.Task[Any]]] = {}
 
     async def now(self, expression: str) -> list[Series]:
         """Each series as it is. Raises PrometheusAwayError."""
         said = {"query": expression, "timeout": f"{PATIENCE_S}s"}
-        data = await self._once((expression, 0), self._asked("query", said))
+        data = await self._once((expression,), self._asked("query", said))
         return [Series(one["metric"], [_point(one["value"])]) for one in data["result"]]
 
-    async def over(self, expression: str, span_s: int) -> list[Series]:
-        """Each series' course until now, in at most `POINTS` and one steps. Raises PrometheusAwayError."""
-        step = span_s // POINTS
-        end = int(time.time()) // step * step
-        said = {"query": expression, "timeout": f"{PATIENCE_S}s", "start": end - span_s, "end": end, "step": step}
-        data = await self._once((expression, span_s), self._asked("query_range", said))
+    async def over(self, expression: str, until: int, step: int) -> list[Series]:
+        """Each series' course of `POINTS` steps (seconds) until then. Raises PrometheusAwayError."""
+        said = {"query": expression, "timeout": f"{PATIENCE_S}s", "start": until - POINTS * step, "end": until}
+        data = await self._once((expression, until, step), self._asked("query_range", {**said, "step": step}))
         return [Series(one["metric"], [_point(point) for point in one["values"]]) for one in data["result"]]
 
     async def alerts(self) -> list[dict[str, Any]]:
         """Every alert that is pending or fires, in Prometheus' form. Raises PrometheusAwayError."""
-        data = await self._once(("alerts", -1), self._asked("alerts", None))
+        data = await self._once((), self._asked("alerts", None))
         alerts: list[dict[str, Any]] = data["alerts"]
         return alerts
 
@@ -66,15 +64,15 @@ class Prometheus:
             task.cancel()
         await self._http.aclose()
 
-    async def _once(self, question: tuple[str, int], asking: Coroutine[Any, Any, Any]) -> Any:
+    async def _once(self, question: tuple[str | int, ...], asking: Coroutine[Any, Any, Any]) -> Any:
         """The answer of a moment ago, where there is one; a failure too, so that one that is away is left alone."""
-        at, task = self._kept.get(question, (-math.inf, None))
-        if task is None or (task.done() and time.monotonic() - at >= KEPT_S):
-            task = asyncio.create_task(asking)
-            self._kept[question] = time.monotonic(), task
-        else:
+        now = time.monotonic()
+        self._kept = {of: (at, task) for of, (at, task) in self._kept.items() if now - at < KEPT_S or not task.done()}
+        if question in self._kept:
             asking.close()
-        return await asyncio.shield(task)  # one that stops looking takes nothing from the others
+        else:
+            self._kept[question] = now, asyncio.create_task(asking)
+        return await asyncio.shield(self._kept[question][1])  # who stops looking takes nothing from the others
 
     async def _asked(self, path: str, said: Mapping[str, Any] | None) -> Any:
         try:

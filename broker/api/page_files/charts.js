@@ -34,7 +34,7 @@ export function lines(told, unit, { width, from, until, long, title }) {
   const x = time => left + (time - from) / (until - from) * (width - left - RIGHT);
   const y = value => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
   const svg = draw("svg", { class: "chart", width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img",
-    "aria-label": `${title}: ${summary(shown, unit)}` });
+    "aria-label": `${title}: ${summary(shown, unit, until, told.step_s)}` });
   marks.forEach((mark, n) => svg.append(
     draw("line", { class: "rule", x1: left, x2: width - RIGHT, y1: y(mark), y2: y(mark) }),
     draw("text", { class: "tick", x: left - 6, y: y(mark) + 4, "text-anchor": "end" }, texts[n])));
@@ -65,8 +65,8 @@ const swatch = n => draw("svg", { class: "swatch", width: 26, height: 10, "aria-
 
 const value = (one, time, step) => one.points.find(point => Math.abs(point[0] - time) <= step / 2)?.[1];
 
-function summary(shown, unit) {
-  const last = shown.map(one => `${one.name || "all"} ${said(one.points.at(-1)?.[1], unit)}`);
+function summary(shown, unit, until, step) {
+  const last = shown.map(one => `${one.name || "all"} ${said(value(one, until, step), unit)}`);
   return `${last.join(", ")}. The numbers stand in the table below.`;
 }
 
@@ -75,13 +75,12 @@ function follow(svg, shown, cells, { x, from, until, left, width, unit, step, lo
   const when = draw("text", { class: "tick", y: TOP + 9, visibility: "hidden" });
   svg.append(cursor, when);
   const rest = () => {
-    cells.forEach((cell, n) => { cell.textContent = said(shown[n].points.at(-1)?.[1], unit); });
+    cells.forEach((cell, n) => { cell.textContent = said(value(shown[n], until, step), unit); });
     [cursor, when].forEach(one => one.setAttribute("visibility", "hidden"));
   };
   svg.addEventListener("pointermove", event => {
     const inside = (event.clientX - svg.getBoundingClientRect().left - left) / (width - left - RIGHT);
-    const first = shown[0]?.points[0]?.[0] ?? from;
-    const time = first + Math.round((from + Math.min(1, Math.max(0, inside)) * (until - from) - first) / step) * step;
+    const time = from + Math.round(Math.min(1, Math.max(0, inside)) * (until - from) / step) * step;
     const place = x(time), late = place > width - 90;
     cells.forEach((cell, n) => { cell.textContent = said(value(shown[n], time, step), unit); });
     for (const name of ["x1", "x2"]) cursor.setAttribute(name, place);

@@ -105,7 +105,7 @@ function course(one, answer, details, numbers) {
   const { panel, body } = one, span = answer.span;
   details.hidden = !answer.series.length;
   if (!answer.series.length) return replace(body, none("Nothing was told in this time."));
-  const until = Math.max(...answer.series.map(each => each.points.at(-1)?.[0] ?? 0));
+  const { until } = answer;
   const how = { from: until - SECONDS[span], until, long: SECONDS[span] > 86_400, title: panel.title };
   one.again = () => replace(body, lines(answer, panel.unit, { ...how, width: Math.max(260, body.clientWidth) }));
   one.numbers = () => { replace(numbers, linesTable(answer, panel.unit, how)); reach(); };
@@ -240,8 +240,8 @@ function waiting(told_) {
     make("div", {}, make("dt", {}, "in the purge lane"), make("dd", {}, said(outbox.purges, "short"))),
     make("div", {}, make("dt", {}, `of changed persons${since(outbox.asked_at)}`), make("dd", {}, said(outbox.persons, "short")))));
   replace(places.log, make("dl", { class: "stats" },
-    make("div", {}, make("dt", {}, "the oldest row waits for its seal"), make("dd", {}, told_.unsealed_since ? age(told_.unsealed_since) : "none")),
-    make("div", {}, make("dt", {}, "since it was found whole"), make("dd", {}, told_.verified_at ? age(told_.verified_at) : "never"))));
+    make("div", {}, make("dt", {}, "oldest row that waits for its seal"), make("dd", {}, told_.unsealed_since ? age(told_.unsealed_since) : "none")),
+    make("div", {}, make("dt", {}, "found whole, ago"), make("dd", {}, told_.verified_at ? age(told_.verified_at) : "never"))));
   listed(places.positions, "Where workers are in the log", positions, "Nothing has been read yet.",
     [["Topic and partition", one => `${one.topic}/${one.partition}`], ["Next offset", one => said(one.next_offset, "exact"), true],
       ["Moved", one => `${age(one.at)} ago`, true]]);
@@ -282,10 +282,10 @@ function drawRejections() {
   }
   const pairs = Map.groupBy(open.filter(one => fits(one)), one => `${one.system} ${one.code}`);
   const rows = [...pairs.values()].map(each => ({ ...each[0], number: each.reduce((sum, one) => sum + one.number, 0),
-    of: each.length, newest_at: each.map(one => one.newest_at).sort().at(-1) })).sort((a, b) => b.number - a.number);
+    newest_at: each.map(one => one.newest_at).sort().at(-1) })).sort((a, b) => b.number - a.number);
   listed(places.crossed, "Rejections that wait, vendor by code", rows, "None waits.",
     [["Vendor: code", deeper], ["Waiting", one => said(one.number, "short"), true],
-      ["Newest", one => `${age(one.newest_at)} ago`, true], ["Municipalities", one => said(one.of, "short"), true]]);
+      ["Newest", one => `${age(one.newest_at)} ago`, true]]);
   if (state.more) places.crossed.prepend(make("p", {}, word("wary", "more than 50,000 wait; only so many were counted")));
   if (!places.drill.children.length) replace(places.drill, none("Nothing chosen."));
 }
@@ -312,8 +312,8 @@ async function drill(system, code) {
         found.causes.map(one => [municipality(one.authority), make("code", {}, place(one)), one.kle ?? "", said(one.number, "short")]),
         { hidden: true }),
       make("h5", {}, "The newest"), table("The newest",
-        [{ title: "Came" }, { title: "Municipality" }, { title: "sagsbro rejections show …" }],
-        found.newest.map(one => [clock(one.at, true), municipality(one.authority), make("code", {}, one.rejection_id)]),
+        [{ title: "Came" }, { title: "sagsbro rejections show …" }, { title: "Municipality" }],
+        found.newest.map(one => [clock(one.at, true), make("code", {}, one.rejection_id), municipality(one.authority)]),
         { hidden: true }),
       make("p", { class: "says" }, `As of ${clock(Date.now())}. `, found.more ? "Only the newest 5,000 were looked at. " : "",
         found.causes_left_out ? `${found.causes_left_out} more causes. ` : "", "Nothing of the events themselves is shown here."),
