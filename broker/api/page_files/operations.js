@@ -34,7 +34,7 @@ function build() {
     }
     if (title === "Flow") grid.append(extra("positions"), extra("sweeps"));
     if (title === "Access") grid.prepend(...["purges", "log", "alarms", "break_glass"].map(extra));
-    const note = missing.length && make("p", { class: "note" }, "Not shown, because only Prometheus knows: ",
+    const note = missing.length && make("p", { class: "note" }, "Not shown, since only Prometheus tells it: ",
       `${missing.join("; ")}.`);
     return section(title, grid, note);
   });
@@ -62,7 +62,7 @@ function article(title, says, kind, wide) {
 }
 
 function own(panel) {
-  const { whole, body } = article(panel.title, panel.says, panel.own === "outbox" ? "stat" : panel.own, panel.wide);
+  const { whole, body } = article(panel.title, panel.says, panel.kind === "stat" && state.boards.prometheus ? "stat" : panel.own, panel.wide);
   places[panel.own] = body;
   return whole;
 }
@@ -201,7 +201,7 @@ function matrix() {
   const late = one => OPEN.has(one.state)
     && (isSilent(one) || !one.last_registered_at || now - Date.parse(one.last_registered_at) > DAY_MS);
   const found = state.sources.filter(one => !wanted || one.system.startsWith(wanted)
-    || one.authority.startsWith(wanted) || (one.authority_name ?? "").toLowerCase().includes(wanted));
+    || one.authority.startsWith(wanted) || (one.authority_name ?? "").toLowerCase().replace(" kommune", "").includes(wanted));
   const rows = Map.groupBy(found, one => one.authority);
   if (old.checked) for (const [authority, each] of rows) if (!each.some(late)) rows.delete(authority);
   const systems = [...new Set([...rows.values()].flat().map(one => one.system))].sort();
