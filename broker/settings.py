@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     api_port: int = 8470
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    prometheus: SecretStr | None = None
+    """The base address of a Prometheus, which the operations page asks for history and alerts; may hold a password."""
     jwks_url: str | None = None
     audience: str | None = None
     """What the outside issuer's tokens must be made out to; goes with `jwks_url`."""

@@ -17,7 +17,9 @@ from broker.api import (
     explain,
     health,
     kle,
+    operations,
     overviews,
+    pages,
     persons,
     problems,
     receipts,
@@ -28,6 +30,7 @@ from broker.api import (
 )
 from broker.api.core import Core, FactsCache, Pool
 from broker.api.guard import Guard
+from broker.api.prometheus import Prometheus
 from broker.intake.budget import Budget
 from broker.intake.producer import Producer
 from broker.logs import tell
@@ -52,6 +55,8 @@ ROOMS = (
     reference,
     kle,
     coverage,
+    operations,
+    pages,
     sf1470,
 )
 
@@ -65,12 +70,16 @@ def create_app(settings: Settings) -> FastAPI:
         await pool.open(wait=False)
         producer = Producer(aiokafka_options(settings))
         feed = Feed(aiokafka_options(settings), pool)
-        app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget(), feed)
+        told = settings.prometheus
+        prometheus = None if told is None else Prometheus(told.get_secret_value())
+        app.state.core = Core(settings, pool, FactsCache(), producer, Issuer(settings), Budget(), feed, prometheus)
         tell("started", host=settings.api_host, port=settings.api_port)
         try:
             yield
         finally:
             tell("stopping")
+            if prometheus is not None:
+                await prometheus.close()
             await feed.close()
             await producer.close()
             await pool.close(timeout=2)

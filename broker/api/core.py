@@ -8,6 +8,7 @@ from fastapi import Request
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from broker.api.prometheus import Prometheus
 from broker.domain.agreement import Facts
 from broker.intake.budget import Budget
 from broker.intake.producer import Producer
@@ -53,6 +54,7 @@ class Core:
     issuer: Issuer
     budget: Budget
     feed: Feed
+    prometheus: Prometheus | None = None
 
 
 async def core_of(request: Request) -> Core:

@@ -176,7 +176,7 @@ class Teller:
 
     def look(self, api: str, sample: Sample | None, changes: str | None, metrics: Sequence[str]) -> None:
         """Where to go on from here. `metrics`: where the other processes tell theirs; none when it ends now."""
-        addresses = {"docs": f"{api}/docs", "metrics": f"{api}/metrics", "data": str(self._data)}
+        addresses = {name: f"{api}/{name}" for name in ("docs", "metrics", "ops")} | {"data": str(self._data)}
         search = None if sample is None else {"url": sample.url, "token": sample.token, "body": sample.body}
         self.event("look", search=search, **addresses)
         self.line(f"\n{_RUNNING if metrics else self._again(api)}")
@@ -186,6 +186,8 @@ class Teller:
             self.line(f"    by a worker or publisher          {url}")
         self.line(f"  what was rejected, and why          ./sagsbro rejections list --data {self._data}")
         self.line(f"  who delivers what, and how far      ./sagsbro coverage --data {self._data}")
+        self.line(f"  what an operator watches            {addresses['ops']}, with what this prints:")
+        self.line(f"    ./sagsbro token --role operator{_named()} --data {self._data}")
         self.line(f"  the services' own lines             {self._data / 'log'}")
         if sample is not None:
             self.line(f"  a caseworker's search for a citizen (nobody real) with {sample.found} cases to be seen:\n")
@@ -205,6 +207,11 @@ class Teller:
     def streaming(self, rate: int) -> None:
         """It goes on."""
         self.line(f"\nNow {rate} events a second keep coming. Ctrl-C stops everything.")
+
+
+def _named() -> str:
+    """The municipalities of the demo, as options."""
+    return "".join(f" --authority {one['cvr']}" for one in world.authorities())
 
 
 def _row(table: Table, system: str, name: str, sent: int, outcomes: Mapping[str, int]) -> None:

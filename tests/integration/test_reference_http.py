@@ -37,8 +37,10 @@ class Client:
 
 
 @contextmanager
-def api(store: Store, **claims: Any) -> Iterator[Client]:
-    settings = Settings(database=SecretStr(store.dsn), kafka="127.0.0.1:9")
+def api(store: Store, *, prometheus: str | None = None, **claims: Any) -> Iterator[Client]:
+    settings = Settings(
+        database=SecretStr(store.dsn), kafka="127.0.0.1:9", prometheus=prometheus and SecretStr(prometheus)
+    )
     token = Issuer(settings).issue({"sub": "ea", **claims}, 60)
     app = create_app(settings)
     headers = {"Authorization": f"Bearer {token}"}

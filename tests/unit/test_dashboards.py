@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops.dashboards import BOARDS, FOLDER, files
+from broker.panels import BOARDS
+from ops.dashboards import FOLDER, files
 from tests.unit.operating import OPS, ran, read, unknown
 
 MADE = [json.loads(text) for _, text in files()]
