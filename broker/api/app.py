@@ -24,6 +24,7 @@ from broker.api import (
     reconcile,
     reference,
     registry,
+    rejections,
     sf1470,
 )
 from broker.api.core import Core, FactsCache, Pool
@@ -52,6 +53,7 @@ ROOMS = (
     reference,
     kle,
     coverage,
+    rejections,
     sf1470,
 )
 
