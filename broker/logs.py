@@ -20,7 +20,7 @@ Event = Literal[
     "database_unreachable", "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published",
     "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
-    "access_log_not_sealed", "sealing_taken", "sealing_lost",
+    "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
@@ -30,6 +30,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "shard_lost": "warning",
     "access_log_not_sealed": "warning",
     "sealing_lost": "warning",
+    "webhook_failed": "warning",
     "sweep_lost": "warning",
     "break_glass": "warning",
     "stalled": "error",

@@ -47,6 +47,21 @@ class Certificates(BaseModel):
         return {thumbprint.replace(":", "").lower(): sender for thumbprint, sender in senders.items()}
 
 
+class Webhook(BaseModel):
+    """Where a vendor is told once a day what of its events was refused; `https`, and in the public network.
+
+    secret: the environment variable that holds the key of the signature. authorities: whose events; None: all of the
+    system. private: it may be an address of an own network, and `http`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    secret: str
+    authorities: list[str] | None = None
+    private: bool = False
+
+
 class Settings(BaseSettings):
     """Where the parts are. `kafka` host:port list; `database` a PostgreSQL URL; `registry` a base URL.
 
@@ -74,6 +89,8 @@ class Settings(BaseSettings):
     """What a connector is told of a sender: by `system`, and over it by `authority/system`."""
     certificates: Certificates | None = None
     """Who may call the SOAP service with a certificate in place of a token."""
+    rejection_webhooks: dict[str, Webhook] = {}
+    """Whom to tell of refused events once a day, by `system`."""
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0

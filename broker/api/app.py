@@ -26,6 +26,7 @@ from broker.api import (
     reconcile,
     reference,
     registry,
+    rejections,
     sf1470,
 )
 from broker.api.core import Core, FactsCache, Pool
@@ -57,6 +58,7 @@ ROOMS = (
     coverage,
     operations,
     pages,
+    rejections,
     sf1470,
 )
 

@@ -17,7 +17,10 @@ LARGEST_OTHER: Final = KIB * KIB
 LIMITS: Final = (
     (("/v1/events", "/v1/case-events", "/v1/kle/editions", "/sf1470/v6"), LARGEST_BODY),
     (("/v1/reconcile",), LARGEST_MANIFEST),
-    (("/v1/overviews", "/v1/subscriptions", "/v1/explain", "/v1/access-log/search", "/v1/dossier"), LARGEST_QUESTION),
+    (
+        ("/v1/overviews", "/v1/subscriptions", "/v1/explain", "/v1/access-log/search", "/v1/dossier", "/v1/rejections"),
+        LARGEST_QUESTION,
+    ),
 )
 
 

@@ -79,6 +79,11 @@ def without_cpr(text: str) -> str:
     return _CPR_IN_TEXT.sub("<cpr>", text)
 
 
+def cpr_numbers(text: str) -> set[str]:
+    """Everything in the text that reads as a CPR number, without hyphens."""
+    return {found.replace("-", "").replace(" ", "") for found in _CPR_IN_TEXT.findall(text)}
+
+
 def vendor_event_id(system: str, authority: str, local_id: str, registered_at: int, content_hash: str) -> str:
     """The same registration polled twice is the same event.
 

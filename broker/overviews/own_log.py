@@ -31,6 +31,7 @@ WHERE: Final[Mapping[str, str]] = {
     "access-log": "loggen over opslag",
     "explain": "forklaringen på, hvem der må se hvad",
     "dossier": "svaret på en anmodning om indsigt",
+    "rejections": "en oplysning, der ikke kunne tages ind",
 }
 
 

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 import psycopg
 
@@ -89,8 +88,7 @@ async def _replay(settings: Settings, scopes: list[Scope]) -> Counts:
 
 
 async def _close(replayed: list[Mended], connection: psycopg.AsyncConnection[Any]) -> None:
-    for one in replayed:
-        await rejections.close(connection, UUID(one.rejection_id), "replayed")
+    await rejections.close(connection, [one.rejection_id for one in replayed], "replayed", "mapping rules")
 
 
 async def _with(settings: Settings, work: Callable[[psycopg.AsyncConnection[Any]], Awaitable[T]]) -> T:

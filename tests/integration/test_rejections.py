@@ -1,6 +1,8 @@
 """What an operator does with rejections on the command line."""
 
 import asyncio
+import csv
+import io
 import json
 import uuid
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from broker.store import database
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, make_topics
 from broker.stream.framing import Decoder, encode
+from broker.stream.tail import tail
 from broker.stream.topics import CASE_EVENTS, DOCUMENT_EVENTS, READ_BY_WORKERS, Topic
 from ops.embedded.part import Part
 
@@ -43,14 +46,15 @@ class Rejections:
     dsn: str
     data: Path
 
-    def keep(self, payload: bytes | None, topic: str | None = None, code: str = "kle_unknown") -> str:
+    def keep(self, payload: bytes | None, topic: str | None = None, code: str = "kle_unknown", **said: str) -> str:
         rejection_id = str(uuid.uuid4())
+        told = {"system": "sbsys", "event_id": "e-1", "pointer": "/classification/kle", **said}
         with database.connect(self.dsn, "test") as connection:
             connection.execute(
                 b"INSERT INTO rejection"
                 b" (rejection_id, authority, system, event_id, code, pointer, detail, payload, topic)"
-                b" VALUES (%s, %s, 'sbsys', 'e-1', %s, '/classification/kle', 'unknown', %s, %s)",
-                [rejection_id, AARHUS, code, payload, topic],
+                b" VALUES (%s, %s, %s, %s, %s, %s, 'unknown', %s, %s)",
+                [rejection_id, AARHUS, told["system"], told["event_id"], code, told["pointer"], payload, topic],
             )
         return rejection_id
 
@@ -84,21 +88,78 @@ def test_rejections_are_listed_and_shown_without_the_event_unless_asked(rejectio
     ((one,),) = [rejections.does("list", "--code", "kle_unknown")[1]]
     assert (one["payload_bytes"], "payload" in one) == (len(orjson.dumps(EVENT)), False)
     assert one["remedy"].startswith("Use a number")
-    assert "e-1" not in rejections.does("show", kept)[1]["payload"]
-    assert json.loads(rejections.does("show", kept, "--payload")[1]["payload"]) == EVENT
+    form = rejections.does("show", kept)[1]["payload"]
+    assert (form["event_id"], form["classification"]) == ("<text 3>", {"kle": "27.36.04"})
+    assert rejections.does("show", kept, "--payload")[1]["payload"] == EVENT
     with database.connect(rejections.dsn, "test") as connection:
         logged = connection.execute("SELECT overview, purpose, authorities FROM access_log").fetchall()
     assert logged == [("rejections", f"rejection {kept}", [AARHUS])]
     assert rejections.does("show", str(uuid.uuid4()))[0] == 1
 
 
-def test_a_discarded_rejection_is_closed_and_its_event_forgotten(rejections: Rejections) -> None:
+def test_a_discarded_rejection_is_closed_its_event_forgotten_and_who_and_why_kept(rejections: Rejections) -> None:
     kept = rejections.keep(orjson.dumps(EVENT))
-    assert rejections.does("discard", kept)[0] == 0
-    assert rejections.does("discard", kept)[0] == 1
+    assert rejections.does("discard", kept)[0] == 2
+    assert rejections.does("discard", kept, "--reason", "a test of 0101014444")[0] == 0
+    assert rejections.does("discard", kept, "--reason", "again")[0] == 1
     assert rejections.does("list")[1] == []
     assert rejections.does("show", kept)[1]["payload"] is None
-    assert rejections.does("list", "--state", "discarded")[1][0]["rejection_id"] == kept
+    (one,) = rejections.does("list", "--state", "discarded")[1]
+    assert (one["rejection_id"], one["closed_by"], one["closed_because"]) == (kept, "command line", "a test of <cpr>")
+    assert one["closed_at"] is not None
+
+
+def test_what_is_alike_is_counted_together_wherever_it_stands_in_a_list(rejections: Rejections) -> None:
+    rejections.keep(None, pointer="/parties/items/0/id")
+    rejections.keep(orjson.dumps(EVENT), pointer="/parties/items/12/id")
+    rejections.keep(None, pointer="/parties/items/0/role")
+    rejections.keep(None, pointer="/parties/items/0/id", code="kle_malformed")
+    alike = {(one["code"], one["pointer"]): one for one in rejections.does("causes")[1]}
+    assert {cause: one["rejections"] for cause, one in alike.items()} == {
+        ("kle_unknown", "/parties/items/*/id"): 2,
+        ("kle_unknown", "/parties/items/*/role"): 1,
+        ("kle_malformed", "/parties/items/*/id"): 1,
+    }
+    assert alike["kle_unknown", "/parties/items/*/id"]["with_event"] == 1
+    for pointer in ("/parties/items/*/id", "/parties/items/7/id"):
+        assert len(rejections.does("list", "--code", "kle_unknown", "--pointer", pointer)[1]) == 2
+    assert len(rejections.does("list", "--from", "2020-01-01", "--to", "2021-01-01")[1]) == 0
+
+
+def test_a_group_is_given_up_only_after_it_was_said_how_many_they_are(rejections: Rejections) -> None:
+    for _ in range(3):
+        rejections.keep(orjson.dumps(EVENT))
+    other = rejections.keep(None, code="kle_malformed")
+    group = ("discard", "--code", "kle_unknown", "--reason", "test data")
+    assert rejections.does("discard", "--reason", "neither ids nor a filter")[0] == 2
+    assert rejections.does(*group)[1] == {"found": 3, "with_event": 3, "done": False}
+    assert len(rejections.does("list")[1]) == 4
+    asked = CliRunner().invoke(main, ["rejections", *group, "--data", str(rejections.data)], input="n\n")
+    assert (asked.output.splitlines()[0], len(rejections.does("list")[1])) == ("3 open, the event of 3 is kept", 4)
+    assert rejections.does(*group, "--yes")[1] == {"discarded": 3, "done": True}
+    assert [one["rejection_id"] for one in rejections.does("list")[1]] == [other]
+
+
+def test_a_vendor_s_report_is_of_its_own_day_and_says_nothing_of_anybody(rejections: Rejections) -> None:
+    kept = rejections.keep(orjson.dumps(EVENT), event_id="=cmd|'0101014444'")
+    rejections.keep(None, system="nexus")
+    rejections.run(
+        "UPDATE rejection SET detail = 'Kirsten 0101014444', at = TIMESTAMPTZ '2026-10-24 22:30Z'",
+        "INSERT INTO rejection (rejection_id, authority, system, code, pointer, detail, at) VALUES"
+        " (gen_random_uuid(), '55133018', 'sbsys', 'no_agreement', '', '', TIMESTAMPTZ '2026-10-25 23:00Z')",
+    )
+    of = ("report", "--system", "sbsys", "--day", "2026-10-25")
+    _, told = rejections.does(*of)
+    assert (told["rejections"], told["left_out"], len(told["causes"])) == (1, 0, 1)
+    (event,) = told["events"]
+    assert (event["rejection_id"], event["event_id"]) == (kept, "=cmd|'<cpr>'")
+    assert "Kirsten" not in json.dumps(told)
+    ran = CliRunner().invoke(main, ["rejections", *of, "--csv", "--data", str(rejections.data)])
+    (line,) = csv.DictReader(io.StringIO(ran.stdout))
+    assert line["event_id"] == "'=cmd|'<cpr>'"
+    assert [
+        rejections.does("report", "--system", "sbsys", "--day", f"2026-10-{day}")[1]["rejections"] for day in (24, 26)
+    ] == [0, 1]
 
 
 def test_what_would_be_refused_again_or_cannot_be_read_is_not_sent(rejections: Rejections) -> None:
@@ -142,11 +203,39 @@ async def test_after_the_cause_is_mended_a_replay_puts_the_event_into_the_log(
     assert await sent(kafka.address, CASE_EVENTS) >= {"e-1", "e-2"}
     assert await sent(kafka.address, DOCUMENT_EVENTS) == {"d-1", "d-2"}
     assert await in_thread(rejections, "list") == (0, [])
+    before = await ends(kafka.address)
+    again = await in_thread(rejections, "replay", from_log)
+    assert (again, await ends(kafka.address)) == (
+        (0, {"rejection_id": from_log, "state": "replayed", "sent": 0}),
+        before,
+    )
+
+    known = [rejections.keep(orjson.dumps(CANONICAL | {"event_id": f"e-{n}"})) for n in (3, 4)]
+    unknown = rejections.keep(orjson.dumps(CANONICAL | {"classification": {"kle": "99.99.99"}}))
+    rejections.keep(None)
+    group = ("replay", "--system", "sbsys", "--code", "kle_unknown")
+    assert await in_thread(rejections, *group) == (0, {"found": 4, "with_event": 3, "done": False})
+    assert await ends(kafka.address) == before
+    _, done = await in_thread(rejections, *group, "--yes")
+    assert done == {"found": 4, "replayed": 2, "sent": 2, "stays": {"kle_unknown": 1, "not_kept": 1}, "done": True}
+    assert await sent(kafka.address, CASE_EVENTS) >= {"e-3", "e-4"}
+    assert unknown in {one["rejection_id"] for one in (await in_thread(rejections, "list"))[1]}
+    after = await ends(kafka.address)
+    _, done = await in_thread(rejections, *group, "--yes")
+    assert (done["found"], done["sent"], await ends(kafka.address)) == (2, 0, after)
+    (closed, *_) = (await in_thread(rejections, "list", "--state", "replayed", "--limit", "1"))[1]
+    assert (closed["rejection_id"] in known, closed["closed_by"]) == (True, "command line")
 
 
 async def in_thread(rejections: Rejections, *arguments: str) -> tuple[int, Any]:
     """The command has an event loop of its own."""
     return await asyncio.to_thread(rejections.does, *arguments)
+
+
+async def ends(address: str) -> int:
+    """How much was ever put into the topic of case events."""
+    async with tail({"bootstrap_servers": address}, [CASE_EVENTS]) as log:
+        return sum((await log.bounds(CASE_EVENTS))[1])
 
 
 async def sent(address: str, topic: Topic) -> set[str]:

@@ -1,10 +1,8 @@
--- Rejections of a sender, the newest first, without their bytes.
+-- Rejections that a filter means, the newest first, behind a place in that order, without their bytes.
 SELECT rejection_id::text, authority, system, event_id, code, pointer, detail, kle, state, at,
-       topic, partition, log_offset, receipt_id::text, octet_length(payload) AS payload_bytes
-FROM rejection
-WHERE (%(authority)s::text IS NULL OR authority = %(authority)s)
-  AND (%(system)s::text IS NULL OR system = %(system)s)
-  AND (%(code)s::text IS NULL OR code = %(code)s)
-  AND (%(state)s::text IS NULL OR state = %(state)s)
-ORDER BY at DESC, rejection_id
+       topic, partition, log_offset, receipt_id::text, octet_length(payload) AS payload_bytes,
+       closed_at, closed_by, closed_because
+FROM rejections_of(%(authorities)s, %(authority)s, %(system)s, %(code)s, %(pointer)s, %(state)s, %(since)s, %(until)s)
+WHERE %(after_at)s::timestamptz IS NULL OR (at, rejection_id) < (%(after_at)s::timestamptz, %(after_id)s::uuid)
+ORDER BY at DESC, rejection_id DESC
 LIMIT %(limit)s

@@ -1,0 +1,116 @@
+"""Replaying rejections: one, or all that a filter means, judged again by the reference data of now.
+
+What goes is closed only after Kafka has it: killed in between, it is sent again, and is a duplicate. What would be
+refused again stays open, and says so.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from broker.api import standing
+from broker.api.core import FactsCache
+from broker.api.standing import Connecting
+from broker.domain.agreement import Facts
+from broker.intake import connector
+from broker.intake.connector import STANDARD, Source
+from broker.intake.producer import Message, Producer
+from broker.intake.replay import UnreadableError, accepted, by_standard, judged_again, refused
+from broker.intake.verdicts import Judged, Sender, judge_all, message, offers_of
+from broker.settings import Settings
+from broker.store import rejections as store
+from broker.store.rejections import NIL, Filter
+
+AT_ONCE: Final = 50
+"""Each may be 1 MiB."""
+Kept = Mapping[str, Any]
+
+
+class Stays(NamedTuple):
+    """Why one stays open: not_kept, unreadable, or the code it would be refused with again."""
+
+    why: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Done:
+    """Of those that were looked at. sent: events; stays: why, and how many."""
+
+    found: int = 0
+    replayed: int = 0
+    sent: int = 0
+    stays: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For printing."""
+        return {"found": self.found, "replayed": self.replayed, "sent": self.sent, "stays": dict(self.stays)}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What replaying needs. `by`: who does it, as it is kept."""
+
+    connect: Connecting
+    settings: Settings
+    facts: FactsCache
+    producer: Producer
+    by: str
+
+    async def replay(self, wanted: Filter, most: int | None = None) -> Done:
+        """All open ones that the filter means, `most` of them at most. Raises Problem, KafkaUnavailable."""
+        done, after = Done(), NIL
+        while most is None or done.found < most:
+            limit = AT_ONCE if most is None else min(AT_ONCE, most - done.found)
+            async with self.connect() as connection:
+                facts = await self.facts.current(connection)
+                page = await store.taken(connection, wanted, after, limit)
+            if not page:
+                break
+            after = page[-1]["rejection_id"]
+            sending = [(kept, await self._messages(kept, facts)) for kept in page]
+            done.found += len(page)
+            done.stays.update(made.why for _, made in sending if isinstance(made, Stays))
+            await self._send([(kept, made) for kept, made in sending if not isinstance(made, Stays)], done)
+        return done
+
+    async def replay_one(self, kept: Kept) -> int | Stays:
+        """How many events were sent. Raises Problem, KafkaUnavailable."""
+        async with self.connect() as connection:
+            facts = await self.facts.current(connection)
+        made = await self._messages(kept, facts)
+        if isinstance(made, Stays):
+            return made
+        await self._send([(kept, made)], Done())
+        return len(made)
+
+    async def _send(self, sending: list[tuple[Kept, list[Message]]], done: Done) -> None:
+        await self.producer.send([one for _, made in sending for one in made])
+        async with self.connect() as connection:
+            named = [str(kept["rejection_id"]) for kept, _ in sending]
+            done.replayed += await store.close(connection, named, "replayed", self.by)
+        done.sent += sum(len(made) for _, made in sending)
+
+    async def _messages(self, kept: Kept, facts: Facts) -> list[Message] | Stays:
+        if kept["payload"] is None:
+            return Stays("not_kept", "its event was not kept: the sender has to send it again")
+        try:
+            judged = await self._judged(kept, facts)
+        except UnreadableError as why:
+            return Stays("unreadable", str(why))
+        if (again := refused(judged)) is not None:
+            return Stays(str(again.code), f"it would be refused again: {again.code} at {again.pointer or '/'}")
+        return [message(one.event, one.value) for one in accepted(judged)]
+
+    async def _judged(self, kept: Kept, facts: Facts) -> list[Judged]:
+        at = time.time_ns() // 1000
+        standard, again = connector.load(STANDARD), by_standard(kept)
+        if again is None or standard is None or standard.service is None:
+            return await asyncio.to_thread(judged_again, kept, self.settings, facts, at)
+        system, authority = kept["system"], kept["authority"]
+        source = Source(system, authority, self.settings.connector(authority, system))
+        payloads = await standing.completed(self.connect, self.settings, standard.service, source, [again])
+        return judge_all(offers_of(payloads, standard, source), Sender(system, frozenset({authority})), facts, at)
