@@ -13,7 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from broker.domain.entry import party_ref
 from broker.domain.explanation import Explanation, Origin, explain
 from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
-from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Role, decide
+from broker.domain.policy import Overview, Permit, Query, Reader, Role, decide
 from broker.overviews.asking import known
 from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
 from broker.overviews.request import Strict, Text, cpr
@@ -70,41 +70,34 @@ async def explained(
     connection: Connection, source: FactsSource, caller: Caller, asked: ExplainRequest, reader: Reader, now: datetime
 ) -> dict[str, Any] | NotFound:
     """The verdict on `reader` and its steps. Raises NotLoggedError."""
-    overview, found = POLICY.get(asked.overview), await index.by_key(connection, asked.key)
     about = None if asked.citizen is None else party_ref("CPR", asked.citizen)
     citizen = None if about is None else frozenset({about})
     effort_id = None if asked.effort_id is None else str(asked.effort_id)
     query = Query(asked.overview, reader, citizen, asked.purpose, asked.control_case, effort_id)
+    if caller.reader.role is Role.CITIZEN:
+        query = _own(query, caller)
+    # All of it is read whether or not the case is there, so that how long it takes does not tell.
+    found = await index.by_key(connection, asked.key)
+    facts = await source.current(connection) if asked.at is None else await facts_store.at(connection, asked.at)
+    query, facts = await known(connection, query, facts)
+    since = asked.at is not None and await _registered_since(connection, query, asked.at)
+    overview = facts.policy.get(asked.overview)
     if overview is not None and found is not None:
-        moment = asked.at or now
-        state = found.state()
-        entry = found.entry(state)
-        facts = await source.current(connection) if asked.at is None else await facts_store.at(connection, asked.at)
-        if caller.reader.role is Role.CITIZEN:
-            query = _own(query, caller)
-        query, facts = await known(connection, query, facts)
-        origin = _origin(found, asked.at)
-        if asked.at is not None:
-            whom = (query.citizen or frozenset()) | query.reader.citizen
-            origin = replace(origin, registered_since=await persons.registered_since(connection, whom, asked.at))
-        judged = explain(overview, entry, query, facts, moment, origin)
-        permitted = isinstance(decide(entry, query, facts, moment), Permit)
+        entry = found.entry(found.state())
+        judged = explain(overview, entry, query, facts, asked.at or now, _origin(found, asked.at, since))
+        permitted = isinstance(decide(entry, query, facts, asked.at or now), Permit)
         if _may_be_told(caller, overview, asked, permitted=permitted):
-            access = Access(
-                who(caller.reader),
-                "explain",
-                "permit",
-                None,
-                about,
-                BASIS,
-                None,
-                [str(asked.key)],
-                {*primary_persons(entry)},
-            )
+            about_them = {*primary_persons(entry)}
+            access = Access(who(caller.reader), LOG, "permit", None, about, BASIS, None, [str(asked.key)], about_them)
             await written(connection, access)
             return told(judged)
     await written(connection, Access(who(caller.reader), LOG, "deny", None, about, None, NOT_FOUND))
     return NotFound()
+
+
+async def _registered_since(connection: Connection, query: Query, at: datetime) -> bool:
+    whom = (query.citizen or frozenset()) | query.reader.citizen
+    return await persons.registered_since(connection, whom, at)
 
 
 def told(explanation: Explanation) -> dict[str, Any]:
@@ -125,7 +118,7 @@ def _may_be_told(caller: Caller, overview: Overview, asked: ExplainRequest, *, p
     return asked.authority in caller.authorities and not named
 
 
-def _origin(found: Found, at: datetime | None) -> Origin:
+def _origin(found: Found, at: datetime | None, registered_since: bool) -> Origin:  # noqa: FBT001 - a fact
     source = provenance(found.state())
     return Origin(
         source["event_id"],
@@ -135,4 +128,5 @@ def _origin(found: Found, at: datetime | None) -> Origin:
         source["kle_edition"],
         source["agreement_version"],
         at is not None and found.indexed_at > at,
+        registered_since,
     )
