@@ -381,11 +381,15 @@ def _one(query: Query) -> str:
 
 def request_of(query: Query, situation: Situation) -> dict[str, Any]:
     asked: dict[str, Any] = _by(query, situation.look)
-    asked |= {"kle": situation.kle, "states": situation.states}
-    asked |= {"purpose": query.purpose, "control_case": query.control_case, "effort_id": query.effort_id}
+    return asked | {"kle": situation.kle, "states": situation.states} | said_with(query)
+
+
+def said_with(query: Query) -> dict[str, Any]:
+    """What a search says beside whom it is for."""
+    said: dict[str, Any] = {name: getattr(query, name) for name in ("purpose", "control_case", "effort_id")}
     if query.break_glass is not None:
-        asked["break_glass"] = {"basis": query.break_glass.basis, "reason": query.break_glass.reason}
-    return asked
+        said["break_glass"] = {"basis": query.break_glass.basis, "reason": query.break_glass.reason}
+    return said
 
 
 def _by(query: Query, look: str) -> dict[str, Any]:
