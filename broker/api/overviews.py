@@ -1,10 +1,10 @@
 """Searching an overview over HTTP."""
 
 from datetime import UTC, datetime
-from typing import Annotated, assert_never
+from typing import Annotated, Final, assert_never
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 from fastapi.responses import Response
 
 from broker.api.auth import require
@@ -17,20 +17,27 @@ from broker.overviews.cursor import BrokenCursorError
 from broker.overviews.reading import Caller, NotLoggedError
 from broker.overviews.request import SearchRequest
 from broker.overviews.search import Answer, Refused, search
+from broker.overviews.table import table
 from broker.security import Token
 
 router = APIRouter(prefix="/v1/overviews", tags=["overviews"])
+CSV: Final = "text/csv"
+NEXT_CURSOR: Final = "Next-Cursor"
 
 
 # Every role may knock: the policy refuses, so that the refusal stands in the access log.
-@router.post("/{name}/search", response_model=Answer)
+@router.post("/{name}/search", response_model=Answer, responses={200: {"content": {CSV: {}}}})
 async def search_overview(
     name: str,
     request: SearchRequest,
     core: Annotated[Core, Depends(core_of)],
     token: Annotated[Token, Depends(require(*Role))],
+    accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """Entries of a citizen, a party or a user key that the reader may see; the newest case first."""
+    """Entries of a citizen, a party or a user key that the reader may see; the newest case first.
+
+    With `Accept: text/csv` a table for spreadsheets of the same page; its cursor is the header `Next-Cursor`.
+    """
     overview = POLICY.get(name)
     if overview is None:
         raise Problem(404, "not_found", "there is no such overview")
@@ -41,6 +48,9 @@ async def search_overview(
     except NotLoggedError:
         raise unavailable("access_log_unavailable", "the read cannot be logged just now, so nothing is read") from None
     match outcome:
+        case Answer() if CSV in accept:
+            following = {} if outcome.next_cursor is None else {NEXT_CURSOR: outcome.next_cursor}
+            return Response(table(outcome.entries), media_type=CSV, headers=following)
         case Answer():
             return Response(orjson.dumps(outcome), media_type="application/json")
         case Refused(reason):

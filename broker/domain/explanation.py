@@ -4,6 +4,7 @@ There is no second set of rules here: the verdict is that of `judge`, which `dec
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Final
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry
-from broker.domain.policy import Overview, Query, judge
+from broker.domain.policy import OF_THE_REGISTER, OF_THE_REQUEST, Overview, Query, judge
 
 
 class Verdict(StrEnum):
@@ -42,11 +43,11 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a case in the index came from. changed_since: after the moment that is asked about, so it is not that case.
-
-    registered_since: likewise, what is registered of the persons that are asked about, consents and the like.
+    """Where a case in the index came from, and what of the moment that is asked about is not kept.
 
     rule: how the number was found from the original one, None when it was taken as it came.
+    changed_since: the case is not the one of then. joined_since: the persons' numbers are not those of then, and who
+    had which is not kept. policy_known: the policy of then is the one that is judged by.
     """
 
     event_id: str | None
@@ -56,26 +57,41 @@ class Origin:
     kle_edition: str | None
     agreement_version: int | None
     changed_since: bool
-    registered_since: bool = False
+    joined_since: bool = False
+    policy_known: bool = True
 
 
 HOLDS: Final = "holds"
-REGISTERED: Final = "more has been registered of the citizen since; it is judged by what stands now"
+JOINED: Final = "numbers have been joined to one person since; who had which then is not kept"
+POLICY_UNKNOWN: Final = "which policy was in force then is not kept, so it is judged by the one of now"
 CHANGED: Final = "the case has changed since; how it was then is not kept, so it is judged as it is now"
 
 
 def explain(overview: Overview, entry: Entry, query: Query, facts: Facts, at: datetime, origin: Origin) -> Explanation:
-    """Every step in order: where the case came from, then each test of the overview's row in the policy."""
-    verdict = Verdict.PERMIT
-    judged = []
+    """Every step in order: where the case came from, then each test of the overview's row in the policy.
+
+    A denial that does not rest on what is not kept stands, whatever that was: any deny wins.
+    """
     refs = _refs(overview, entry, facts)
-    for name, reason in judge(overview, entry, query, facts, at):
-        denied = reason is not None
-        judged.append(Step(name, Verdict.DENY if denied else Verdict.PERMIT, str(reason or HOLDS), refs.get(name)))
-        verdict = Verdict.DENY if denied else verdict
-    if origin.changed_since or origin.registered_since:
-        verdict = Verdict.UNKNOWN
-    return Explanation(verdict, (*_origin(entry, origin), *judged))
+    judged = list(judge(overview, entry, query, facts, at))
+    denials = {name for name, reason in judged if reason is not None}
+    steps = [
+        Step(name, Verdict.PERMIT if reason is None else Verdict.DENY, str(reason or HOLDS), refs.get(name))
+        for name, reason in judged
+    ]
+    certain = denials & _certain(origin, denials)
+    unknown = origin.changed_since or origin.joined_since or not origin.policy_known
+    verdict = Verdict.DENY if certain else Verdict.UNKNOWN if unknown else Verdict.PERMIT
+    return Explanation(verdict, (*_origin(entry, origin), *steps))
+
+
+def _certain(origin: Origin, denials: AbstractSet[str]) -> AbstractSet[str]:
+    """The tests whose denial stands."""
+    if not origin.policy_known:
+        return frozenset()
+    if origin.joined_since:
+        return OF_THE_REQUEST
+    return OF_THE_REQUEST | OF_THE_REGISTER if origin.changed_since else denials
 
 
 def _origin(entry: Entry, origin: Origin) -> tuple[Step, ...]:
@@ -89,7 +105,8 @@ def _origin(entry: Entry, origin: Origin) -> tuple[Step, ...]:
         Step("event", there, event, origin.event_id),
         Step("taken_in", there, taken, str(origin.agreement_version)),
         Step("kle", mapped if there is Verdict.PERMIT else there, number, origin.kle_edition),
-        *([Step("register", Verdict.UNKNOWN, REGISTERED)] if origin.registered_since else ()),
+        *([Step("register", Verdict.UNKNOWN, JOINED)] if origin.joined_since else ()),
+        *([] if origin.policy_known else [Step("policy", Verdict.UNKNOWN, POLICY_UNKNOWN)]),
     )
 
 

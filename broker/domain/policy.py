@@ -200,6 +200,10 @@ TESTS: Final[dict[str, Test]] = {
     "on_control_list": on_control_list,
     "security_profile": security_profile,
 }
+OF_THE_REQUEST: Final = frozenset({"role", *REQUEST_TESTS})
+"""Tests that ask about the reader and the question alone."""
+OF_THE_REGISTER: Final = frozenset({"effort", "no_objection"})
+"""Those that ask about them and the register of persons alone."""
 POLICY: Final[Policy] = bundled()
 _ALWAYS: Final = ("complete", "still_delivered", "still_wanted", "joined")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry
@@ -14,7 +15,17 @@ from broker.store.persons import Persons
 async def known(connection: Connection, query: Query, facts: Facts) -> tuple[Query, Facts]:
     """The question with every number of the citizen and of the reader, and the facts with what they have registered."""
     mentioned = (query.citizen or frozenset()) | query.reader.citizen
-    registered = await persons.of(connection, mentioned, query.effort_id)
+    return _with(query, facts, await persons.of(connection, mentioned, query.effort_id))
+
+
+async def known_at(connection: Connection, query: Query, facts: Facts, at: datetime) -> tuple[Query, Facts, bool]:
+    """The same as it was at a moment, as far as that is kept; and whether their numbers have been joined since."""
+    mentioned = (query.citizen or frozenset()) | query.reader.citizen
+    registered, joined_since = await persons.at(connection, mentioned, at)
+    return *_with(query, facts, registered), joined_since
+
+
+def _with(query: Query, facts: Facts, registered: Persons) -> tuple[Query, Facts]:
     reader = replace(query.reader, citizen=_all_numbers(query.reader.citizen, registered))
     citizen = None if query.citizen is None else _all_numbers(query.citizen, registered)
     return replace(query, reader=reader, citizen=citizen), replace(facts, persons=registered)

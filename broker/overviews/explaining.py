@@ -5,21 +5,21 @@ Nothing here tells a case that may not be spoken of from one that is not there.
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
 from broker.domain.explanation import Explanation, Origin, explain
 from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
-from broker.domain.policy import POLICY, Overview, Permit, Query, Reader, Role, decide
-from broker.overviews.asking import known
+from broker.domain.policy import Overview, Permit, Query, Reader, Role, decide
+from broker.overviews.asking import known, known_at
 from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
 from broker.overviews.request import Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import facts as facts_store
-from broker.store import persons
 from broker.store import search as index
 from broker.store.access_log import Access
 from broker.store.search import Found
@@ -70,41 +70,44 @@ async def explained(
     connection: Connection, source: FactsSource, caller: Caller, asked: ExplainRequest, reader: Reader, now: datetime
 ) -> dict[str, Any] | NotFound:
     """The verdict on `reader` and its steps. Raises NotLoggedError."""
-    overview, found = POLICY.get(asked.overview), await index.by_key(connection, asked.key)
     about = None if asked.citizen is None else party_ref("CPR", asked.citizen)
     citizen = None if about is None else frozenset({about})
     effort_id = None if asked.effort_id is None else str(asked.effort_id)
     query = Query(asked.overview, reader, citizen, asked.purpose, asked.control_case, effort_id)
+    if caller.reader.role is Role.CITIZEN:
+        query = _own(query, caller)
+    # All of it is read whether or not the case is there, so that how long it takes does not tell.
+    found = await index.by_key(connection, asked.key)
+    now_query, now_facts = await known(connection, query, await source.current(connection))
+    query, facts, kept = now_query, now_facts, _Kept()
+    if asked.at is not None:
+        query, facts, kept = await _then(connection, query, asked.at)
+    overview = facts.policy.get(asked.overview)
     if overview is not None and found is not None:
-        moment = asked.at or now
-        state = found.state()
-        entry = found.entry(state)
-        facts = await source.current(connection) if asked.at is None else await facts_store.at(connection, asked.at)
-        if caller.reader.role is Role.CITIZEN:
-            query = _own(query, caller)
-        query, facts = await known(connection, query, facts)
-        origin = _origin(found, asked.at)
-        if asked.at is not None:
-            whom = (query.citizen or frozenset()) | query.reader.citizen
-            origin = replace(origin, registered_since=await persons.registered_since(connection, whom, asked.at))
-        judged = explain(overview, entry, query, facts, moment, origin)
-        permitted = isinstance(decide(entry, query, facts, moment), Permit)
+        entry = found.entry(found.state())
+        judged = explain(overview, entry, query, facts, asked.at or now, _origin(found, asked.at, kept))
+        permitted = isinstance(decide(entry, now_query, now_facts, now), Permit)
         if _may_be_told(caller, overview, asked, permitted=permitted):
-            access = Access(
-                who(caller.reader),
-                "explain",
-                "permit",
-                None,
-                about,
-                BASIS,
-                None,
-                [str(asked.key)],
-                {*primary_persons(entry)},
-            )
+            about_them = {*primary_persons(entry)}
+            access = Access(who(caller.reader), LOG, "permit", None, about, BASIS, None, [str(asked.key)], about_them)
             await written(connection, access)
             return told(judged)
     await written(connection, Access(who(caller.reader), LOG, "deny", None, about, None, NOT_FOUND))
     return NotFound()
+
+
+class _Kept(NamedTuple):
+    """What of the moment that is asked about is kept."""
+
+    policy: bool = True
+    numbers: bool = True
+
+
+async def _then(connection: Connection, query: Query, at: datetime) -> tuple[Query, Facts, _Kept]:
+    """The question and the facts as they were at that moment."""
+    facts, policy_known = await facts_store.at(connection, at)
+    query, facts, joined_since = await known_at(connection, query, facts, at)
+    return query, facts, _Kept(policy_known, not joined_since)
 
 
 def told(explanation: Explanation) -> dict[str, Any]:
@@ -118,14 +121,14 @@ def _own(query: Query, caller: Caller) -> Query:
 
 
 def _may_be_told(caller: Caller, overview: Overview, asked: ExplainRequest, *, permitted: bool) -> bool:
-    """A citizen of what they may see; others within their authorities, operators about no named citizen."""
+    """A citizen of what they may see now; others within their authorities, operators about no named citizen."""
     if caller.reader.role is Role.CITIZEN:
         return overview.role is Role.CITIZEN and permitted
     named = asked.citizen is not None and caller.reader.role is not Role.AUDITOR
     return asked.authority in caller.authorities and not named
 
 
-def _origin(found: Found, at: datetime | None) -> Origin:
+def _origin(found: Found, at: datetime | None, kept: _Kept) -> Origin:
     source = provenance(found.state())
     return Origin(
         source["event_id"],
@@ -135,4 +138,6 @@ def _origin(found: Found, at: datetime | None) -> Origin:
         source["kle_edition"],
         source["agreement_version"],
         at is not None and found.indexed_at > at,
+        not kept.numbers,
+        kept.policy,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from broker import metrics
 from broker.domain.agreement import Facts
@@ -26,6 +26,8 @@ from broker.store.second_line import behind
 
 NOTHING = "nothing_permitted"
 MICROSECONDS = 1_000_000
+LEAST: Final = 101
+"""Candidates that are asked for at once, however few the reader wants: or another journey would tell of some hidden."""
 Page = list[tuple[index.Found, State, Entry]]
 
 
@@ -142,7 +144,8 @@ async def _page(
     """
     page: Page = []
     last: index.Position | None = None
-    found_in_order = index.candidates(connection, search.asked, search.allowed, after, search.request.limit + 1)
+    first = max(search.request.limit + 1, LEAST)
+    found_in_order = index.candidates(connection, search.asked, search.allowed, after, first)
     async with aclosing(found_in_order) as candidates:
         async for found in candidates:
             state = found.state()

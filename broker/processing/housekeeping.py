@@ -15,7 +15,7 @@ import psycopg
 from broker.logs import tell
 from broker.metrics import SHARED, Kept
 from broker.settings import Settings
-from broker.store import coverage, measures, outbox
+from broker.store import coverage, facts, measures, outbox
 from broker.store.database import alone
 
 LOCK: Final = 7_346_002
@@ -48,6 +48,7 @@ async def keep_house(settings: Settings, kept: Kept = SHARED) -> None:
 
 async def _work(connection: Connection, kept: Kept) -> None:
     expired_at = -EXPIRE_S
+    await _in_thread(facts.note_policy, connection)
     while True:
         began = time.monotonic()
         kept.tell(await _in_thread(measures.read, connection))

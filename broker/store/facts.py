@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 import psycopg
 
+from broker.domain import overview
 from broker.domain.agreement import (
     AgreementState,
     Authority,
@@ -18,6 +20,7 @@ from broker.domain.agreement import (
 )
 from broker.domain.case import SENSITIVITY
 from broker.domain.kle import Patterns
+from broker.domain.policy import flaws
 from broker.store import kle_book
 from broker.store.database import query
 
@@ -33,12 +36,27 @@ def load(connection: psycopg.Connection[Any]) -> Facts:
     return from_rows(everything)
 
 
-async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> Facts:
-    """What stood at that moment; of authorities no history is kept."""
+async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> tuple[Facts, bool]:
+    """What stood at that moment, and whether the policy of then is known; of authorities no history is kept.
+
+    Where it is not known, or asks for tests that this program has not, the facts have the policy of now.
+    """
     row = await (await connection.execute(query("load_facts_at"), {"at": moment})).fetchone()
     if row is None:
         raise LookupError("the database has no reference revision: run the migrations")
-    return from_rows(row[0])
+    facts, document = from_rows(row[0]), row[0]["policy"]
+    if document is None:
+        return facts, False
+    try:
+        _, policy = overview.read(document)
+    except overview.FlawedPolicyError:
+        return facts, False
+    return (facts, False) if flaws(policy) else (replace(facts, policy=policy), True)
+
+
+def note_policy(connection: psycopg.Connection[Any]) -> None:
+    """Write down which policy this program has, from now on."""
+    connection.execute(query("note_policy"), {"document": overview.text()})
 
 
 def from_rows(rows: Mapping[str, Any]) -> Facts:

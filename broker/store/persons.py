@@ -4,7 +4,8 @@ A change is one transaction: history, what stands, and a mark on every entry of 
 not committed yet gets none; so each change is also due once more after its commit, and until that is done it stays due.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -201,10 +202,22 @@ async def of(
     return {} if row is None else persons(orjson.loads(row[1]))
 
 
-async def registered_since(connection: psycopg.AsyncConnection[Any], references: Iterable[str], at: datetime) -> bool:
-    """Whether what is registered of them is not what was registered at that moment."""
+async def at(connection: psycopg.AsyncConnection[Any], references: Iterable[str], at: datetime) -> tuple[Persons, bool]:
+    """What was registered of them at that moment, folded anew; and whether numbers have been joined since."""
     which = {"numbers": asked(references)["numbers"], "at": at}
-    return (await (await connection.execute(query("registered_since"), which)).fetchone()) == (True,)
+    row = await (await connection.execute(query("load_persons_at"), which)).fetchone()
+    rows = [] if row is None else orjson.loads(row[0])
+    then = persons({**each, "register": list(_folded(each))} for each in rows)
+    return then, any(each["joined_since"] for each in rows)
+
+
+def _folded(row: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any] | None]]:
+    came: dict[tuple[str, str], list[Registration]] = defaultdict(list)
+    for kind, of, registered_at, body in row["history"] or ():
+        came[kind, of].append(Registration(Kind(kind), of, "", None, moment(registered_at), body))
+    for (kind, of), registrations in came.items():
+        body = fold(registrations)
+        yield kind, of, body, (row["representatives"] or {}).get(body.get("representative"))
 
 
 def asked(references: Iterable[str], effort_id: str | None = None) -> dict[str, Any]:

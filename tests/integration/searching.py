@@ -46,6 +46,7 @@ class Index:
     pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]
     runner: asyncio.Runner
     facts: OneFacts = field(default_factory=OneFacts)
+    journeys: list[tuple[str, str]] = field(default_factory=list)
 
     def clear(self) -> None:
         with database.connect(self.dsn, "test") as connection:
@@ -79,17 +80,35 @@ class Index:
         return [row for (row,) in rows]
 
 
+def noting(journeys: list[tuple[str, str]]) -> type[psycopg.AsyncCursor[Any]]:
+    """Cursors that note each statement with the plan that PostgreSQL makes of it there and then."""
+
+    class Noting(psycopg.AsyncCursor[Any]):
+        async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            plan = ""
+            if isinstance(query, bytes):  # from a file, so of ours; others set a role or begin something
+                cursor = psycopg.AsyncCursor(self.connection)
+                await cursor.execute(b"EXPLAIN (COSTS OFF) " + query, params)
+                plan = "\n".join(line for (line,) in await cursor.fetchall())
+            journeys.append((str(query), plan))
+            return await super().execute(query, params, **options)
+
+    return Noting
+
+
 @contextmanager
-def opened(dsn: str) -> Iterator[Index]:
-    """An empty index on that database."""
+def opened(dsn: str, *, noted: bool = False) -> Iterator[Index]:
+    """An empty index on that database; `noted`: with each statement that reading it sends, in order."""
     database.migrate(dsn)
+    journeys: list[tuple[str, str]] = []
+    options = {"autocommit": True} | ({"cursor_factory": noting(journeys)} if noted else {})
     with asyncio.Runner() as runner:
         pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
-            database.conninfo(dsn, "test"), kwargs={"autocommit": True}, min_size=1, max_size=2, open=False
+            database.conninfo(dsn, "test"), kwargs=options, min_size=1, max_size=1 if noted else 2, open=False
         )
         runner.run(pool.open())
         try:
-            yield Index(dsn, pool, runner)
+            yield Index(dsn, pool, runner, journeys=journeys)
         finally:
             runner.run(pool.close())
 

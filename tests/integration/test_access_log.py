@@ -1,17 +1,21 @@
 """Reading the log of reads, over real HTTP: citizens their own, auditors within their authorities."""
 
 import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from ops.embedded.part import Part
-from tests.integration.following import READER
+from tests.integration.following import READER, a_case
 from tests.integration.logging_reads import AUDITOR, CITIZEN, OTHER_CPR, Logged, logging
 from tests.integration.registering import NEW_CPR, person_event, put
 from tests.integration.running import AUTHORITY, CPR, OTHER
+from tests.integration.searching import INSERT, row
 
 
 @pytest.fixture
@@ -47,6 +51,32 @@ async def test_a_read_that_showed_nothing_is_told_and_one_that_is_kept_back_is_n
     )
     logged.execute("UPDATE access_log SET citizen_visible_from = now() + interval '1 day'")
     assert (await logged.search({}, **CITIZEN))["entries"] == []
+
+
+async def test_a_table_for_spreadsheets_is_the_same_page_and_logged_as_such(logged: Logged) -> None:
+    key, second = a_case(2, created_at=1_714_550_300_000_000)
+    logged.execute(INSERT, *row(key, second))
+    headers = await bearing(logged, READER) | {"Accept": "text/csv"}
+    path, asked = "/v1/overviews/sapa/search", {"citizen": CPR, "limit": 1}
+    first = await logged.api.http.post(path, json=asked, headers=headers)
+    assert (first.status_code, first.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    next_cursor = first.headers["next-cursor"]
+    last = await logged.api.http.post(path, json={**asked, "cursor": next_cursor}, headers=headers)
+    assert "next-cursor" not in last.headers
+    (entry,) = await logged.read(asked)
+    lines = [list(csv.DictReader(io.StringIO(answer.text))) for answer in (first, last)]
+    assert [line["title"] for (line,) in lines] == ["Sag 1", "Sag 2"]
+    assert {name: lines[0][0][name] for name in ("case_id", "registered_at", "state")} == {
+        name: entry[name] for name in ("case_id", "registered_at", "state")
+    }
+    rows = logged.api.rows("SELECT decision, cases, subject IS NOT NULL FROM access_log ORDER BY id")
+    assert rows[0] == rows[2] == ("permit", [f"{AUTHORITY}/sbsys/{entry['case_id']}"], True)
+    denied = await logged.api.http.post(path, json=asked, headers=headers | await bearing(logged, CITIZEN))
+    assert (denied.status_code, denied.headers["content-type"]) == (403, "application/problem+json")
+
+
+async def bearing(logged: Logged, claims: dict[str, Any]) -> dict[str, str]:
+    return await asyncio.to_thread(logged.api.bearer, **claims)
 
 
 async def test_a_number_in_the_purpose_is_masked(logged: Logged) -> None:

@@ -3,11 +3,11 @@
 And an oracle: the table of overviews read once more, as plainly as it can be said, sharing no rule with the policy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -272,6 +272,50 @@ def facts_of(overview: str) -> dict[str, st.SearchStrategy[Any]]:
 def _by_authority(agreements: Iterable[Any], overview: str) -> dict[tuple[str, str], tuple[Any, ...]]:
     listed = list(agreements)
     return {(of, overview): tuple(each for each in listed if each.authority == of) for of in AUTHORITIES}
+
+
+Change = Callable[[World], World]
+
+
+def entry_with(**more: Any) -> Change:
+    return lambda world: replace(world, entry=changed(world.entry, **more))
+
+
+def reader_with(**more: Any) -> Change:
+    return lambda world: replace(world, query=replace(world.query, reader=replace(world.query.reader, **more)))
+
+
+def facts_with(**more: Any) -> Change:
+    return lambda world: replace(world, facts=replace(world.facts, **more))
+
+
+def citizen_with(**more: Any) -> Change:
+    person = a_person(**{"consents": (a_consent(),), "efforts": (an_effort(),), **more})
+    return facts_with(persons=known(person))
+
+
+DENIED: Final[Mapping[str, Change]] = {
+    "written_purpose": lambda world: replace(world, query=replace(world.query, purpose=" ")),
+    "control_case": lambda world: replace(world, query=replace(world.query, control_case=None)),
+    "complete": entry_with(complete=False),
+    "still_delivered": facts_with(senders={}),
+    "still_wanted": facts_with(delimitations={HERE: (Delimitation(patterns("05.*"), EPOCH, active_only=False),)}),
+    "shown_to_citizens": facts_with(citizen_views={}),
+    "not_hidden": entry_with(hidden_from_citizen=True),
+    "joined": facts_with(readers={}),
+    "reader_scope": reader_with(scopes=()),
+    "client_scope": reader_with(client_scopes=()),
+    "primary_or_secondary": entry_with(parties=(("BENEFIT_RECIPIENT", CITIZEN),)),
+    "primary": entry_with(parties=(("PRIMARY", ANOTHER), ("SECONDARY", CITIZEN))),
+    "own_or_represented": reader_with(citizen=frozenset({ANOTHER})),
+    "effort": citizen_with(efforts=()),
+    "no_objection": citizen_with(objections=(Objection("o", "hoi", LONG_AGO),)),
+    "consent": citizen_with(consents=()),
+    "clearance": reader_with(scopes=(Scope.of(HERE, ("N*",), {"N*": 1}),)),
+    "on_control_list": entry_with(kle="27.36.04"),
+    "security_profile": entry_with(principals=frozenset({PRINCIPALS[1]})),
+}
+"""By the name of each test of the policy: what to change where the case is shown, so that this one alone denies."""
 
 
 @cache

@@ -1,14 +1,29 @@
 """Every overview as its table says: against an oracle, and no test of the policy can be left out unnoticed."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from broker.domain.audience import Audience, Nobody, audience
-from broker.domain.policy import POLICY, BreakGlass, Deny, Permit, Reason, decide, flaws, glass_broken, judge
-from tests.unit.overviews import World, base, shown, worlds
+from broker.domain.policy import (
+    CASE_TESTS,
+    POLICY,
+    REQUEST_TESTS,
+    TESTS,
+    BreakGlass,
+    Deny,
+    Permit,
+    Reason,
+    Role,
+    decide,
+    flaws,
+    glass_broken,
+    judge,
+)
+from tests.unit.overviews import DENIED, World, base, facts_with, reader_with, shown, worlds
 
 # `SAGSBRO_CASES=100000` is the nightly size.
 CASES = int(os.environ.get("SAGSBRO_CASES", "500"))
@@ -16,6 +31,9 @@ LARGE = settings(
     max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 SEARCHED = settings(max_examples=30_000, phases=[Phase.generate], database=None, deadline=None)
+
+
+TESTS_OF_ROWS = [(name, test) for name, row in POLICY.items() for test in row.tests]
 
 
 @pytest.mark.parametrize("overview", POLICY)
@@ -31,7 +49,37 @@ def test_decide_is_the_table_of_overviews(world: World) -> None:
     assert world.permitted == shown(world)
 
 
-@pytest.mark.parametrize(("overview", "test"), [(name, test) for name, row in POLICY.items() for test in row.tests])
+@pytest.mark.parametrize(("overview", "test"), TESTS_OF_ROWS)
+def test_each_test_of_the_policy_denies_alone_what_it_is_there_for(overview: str, test: str) -> None:
+    world = DENIED[test](base(overview))
+    reasons = judge(POLICY[overview], world.entry, world.query, world.facts, world.at)
+    assert [name for name, reason in reasons if reason is not None] == [test]
+    assert not shown(world)
+
+
+@pytest.mark.parametrize(("overview", "test"), TESTS_OF_ROWS)
+def test_no_test_of_the_policy_can_be_turned_round_unnoticed(
+    overview: str, test: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables: tuple[dict[str, Callable[..., Reason | None]], ...] = (REQUEST_TESTS, CASE_TESTS, TESTS)
+    (table,) = (table for table in tables if test in table)
+    straight = table[test]
+    monkeypatch.setitem(table, test, lambda *asked: Reason.ROLE if straight(*asked) is None else None)
+    for world in (base(overview), DENIED[test](base(overview))):
+        assert world.permitted != shown(world)
+
+
+@pytest.mark.parametrize("overview", POLICY)
+def test_no_other_role_can_be_let_in_unnoticed(overview: str) -> None:
+    row = POLICY[overview]
+    for role in Role:
+        other = reader_with(role=role)(base(overview))
+        loosened = facts_with(policy={**POLICY, overview: replace(row, role=role)})(other)
+        assert loosened.permitted
+        assert shown(loosened) is (role is row.role)
+
+
+@pytest.mark.parametrize(("overview", "test"), TESTS_OF_ROWS)
 def test_no_test_of_the_policy_can_be_left_out_unnoticed(overview: str, test: str) -> None:
     row = POLICY[overview]
     weaker = {**POLICY, overview: replace(row, tests=tuple(each for each in row.tests if each != test))}

@@ -1,7 +1,8 @@
 -- All reference data as one JSON value, as it was at a moment: the version of each agreement, list and rule that was the
--- newest then, what of a delimitation was in effect on that day, KLE editions that were there.
+-- newest then, what of a delimitation was in effect on that day, KLE editions that were there, the policy's document.
 SELECT json_build_object(
     'revision', (SELECT revision FROM reference_revision),
+    'policy', (SELECT document FROM policy_history WHERE since <= %(at)s ORDER BY since DESC LIMIT 1),
     'senders', coalesce((
         SELECT json_agg(json_build_object('version', version, 'body', body))
         FROM (SELECT DISTINCT ON (authority, system) version, body
