@@ -29,15 +29,19 @@ class FactsCache:
         self._facts: Facts | None = None
         self._loading = asyncio.Lock()
 
-    async def current(self, connection: Connection) -> Facts:
-        """The facts as this connection sees them; asks for the revision only, while it stands."""
-        cursor = await connection.execute("SELECT revision FROM reference_revision")
-        row = await cursor.fetchone()
+    async def current(self, connection: Connection, revision: int | None = None) -> Facts:
+        """The facts as this connection sees them; asks for the revision only, while it stands.
+
+        revision: the one that stands, where the caller has read it.
+        """
+        if revision is None:
+            cursor = await connection.execute("SELECT revision FROM reference_revision")
+            (revision,) = await cursor.fetchone() or (None,)
         facts = self._facts
-        if row is not None and facts is not None and facts.revision == row[0]:
+        if revision is not None and facts is not None and facts.revision == revision:
             return facts
         async with self._loading:
-            if row is None or self._facts is None or self._facts.revision != row[0]:
+            if revision is None or self._facts is None or self._facts.revision != revision:
                 self._facts = await _load(connection)
             return self._facts
 
