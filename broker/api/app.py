@@ -39,13 +39,14 @@ from broker.settings import Settings
 from broker.store.database import conninfo
 from broker.stream.clients import aiokafka_options
 
+# Looked through in this order with each request.
 ROOMS = (
-    auth,
+    overviews,
     events,
+    auth,
     receipts,
     reconcile,
     health,
-    overviews,
     changes,
     persons,
     access_log,

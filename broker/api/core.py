@@ -1,6 +1,8 @@
 """What every route of the API shares; made once in `app.create_app`, found at `request.app.state.core`."""
 
 import asyncio
+import gc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,4 +73,12 @@ async def _load(connection: Connection) -> Facts:
     if row is None or row[0].get("revision") is None:
         raise LookupError("the database has no reference revision: run the migrations")
     # Tens of thousands of KLE titles: off the event loop.
-    return await asyncio.to_thread(from_rows, row[0])
+    return await asyncio.to_thread(_made, row[0])
+
+
+def _made(rows: Mapping[str, Any]) -> Facts:
+    """They stay until the next revision: no later search is held up while they are looked through for cycles."""
+    facts = from_rows(rows)
+    gc.collect()
+    gc.freeze()
+    return facts
