@@ -1,7 +1,9 @@
 """The API as one ASGI app: the one place where its parts are put together."""
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from psycopg import AsyncConnection
@@ -41,13 +43,14 @@ from broker.settings import Settings
 from broker.store.database import conninfo
 from broker.stream.clients import aiokafka_options
 
+# Looked through in this order with each request.
 ROOMS = (
-    auth,
+    overviews,
     events,
+    auth,
     receipts,
     reconcile,
     health,
-    overviews,
     changes,
     persons,
     access_log,
@@ -105,7 +108,15 @@ def _pool(settings: Settings) -> Pool:
         timeout=4,
         # Given up soon and begun anew at the next request: waiting grows, and a database that is back would go unseen.
         reconnect_timeout=4,
-        check=AsyncConnectionPool.check_connection,
+        check=_alive,
         open=False,
         name="api",
     )
+
+
+async def _alive(connection: AsyncConnection[Any]) -> None:
+    """Ask only a connection on which something has come unasked: a server that goes says so."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)

@@ -1,6 +1,8 @@
 """What every route of the API shares; made once in `app.create_app`, found at `request.app.state.core`."""
 
 import asyncio
+import gc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +32,19 @@ class FactsCache:
         self._facts: Facts | None = None
         self._loading = asyncio.Lock()
 
-    async def current(self, connection: Connection) -> Facts:
-        """The facts as this connection sees them; asks for the revision only, while it stands."""
-        cursor = await connection.execute("SELECT revision FROM reference_revision")
-        row = await cursor.fetchone()
+    async def current(self, connection: Connection, revision: int | None = None) -> Facts:
+        """The facts as this connection sees them; asks for the revision only, while it stands.
+
+        revision: the one that stands, where the caller has read it.
+        """
+        if revision is None:
+            cursor = await connection.execute("SELECT revision FROM reference_revision")
+            (revision,) = await cursor.fetchone() or (None,)
         facts = self._facts
-        if row is not None and facts is not None and facts.revision == row[0]:
+        if revision is not None and facts is not None and facts.revision == revision:
             return facts
         async with self._loading:
-            if row is None or self._facts is None or self._facts.revision != row[0]:
+            if revision is None or self._facts is None or self._facts.revision != revision:
                 self._facts = await _load(connection)
             return self._facts
 
@@ -69,4 +75,12 @@ async def _load(connection: Connection) -> Facts:
     if row is None or row[0].get("revision") is None:
         raise LookupError("the database has no reference revision: run the migrations")
     # Tens of thousands of KLE titles: off the event loop.
-    return await asyncio.to_thread(from_rows, row[0])
+    return await asyncio.to_thread(_made, row[0])
+
+
+def _made(rows: Mapping[str, Any]) -> Facts:
+    """They stay until the next revision: no later search is held up while they are looked through for cycles."""
+    facts = from_rows(rows)
+    gc.collect()
+    gc.freeze()
+    return facts

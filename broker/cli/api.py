@@ -1,7 +1,9 @@
 """`sagsbro api`: the HTTP surface, one process."""
 
+import gc
 import signal
 import sys
+from typing import Final
 
 import click
 
@@ -9,6 +11,9 @@ from broker import logs
 from broker.api.app import create_app
 from broker.api.server import Server
 from broker.settings import Settings
+
+GC_THRESHOLDS: Final = (20_000, 20, 20)
+"""An answer is thousands of values without a cycle."""
 
 
 @click.command()
@@ -23,6 +28,7 @@ def api() -> None:
     # The server raises the signal again when it has stopped: then it is no accident but the end that was asked for.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     server = Server(create_app(settings), settings.api_host, settings.api_port)
+    gc.set_threshold(*GC_THRESHOLDS)
     server.run()
     if not server.started:
         sys.exit(1)

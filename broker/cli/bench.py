@@ -93,13 +93,21 @@ def _line(report: dict[str, object]) -> str:
     help="At how many entries to read; repeatable.",
 )
 @click.option("--requests", default=1000, show_default=True, help="How many of each kind.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the index here; filled only with what it lacks. [default: made anew]",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def reads(sizes: tuple[int, ...], requests: int, *, as_json: bool) -> None:
+def reads(sizes: tuple[int, ...], requests: int, data: Path | None, *, as_json: bool) -> None:
     """Search an index of each size, with 1 grant and with 200; exit 3 when a statement reads the whole of it."""
-    from ops.bench.reads import run  # noqa: PLC0415 - only this command needs it
+    from ops.bench.reads import TooLargeError, run  # noqa: PLC0415 - only this command needs it
 
     with tempfile.TemporaryDirectory(prefix="sagsbro-reads-") as folder:
-        report = run(Path(folder) / "data", sizes, requests, _tell)
+        try:
+            report = run(data or Path(folder) / "data", sizes, requests, _tell)
+        except TooLargeError as error:
+            raise click.BadParameter(str(error), param_hint="--entries") from None
     _show(asdict(report) | {"scans": report.scans}, as_json=as_json)
     if report.scans:
         raise SystemExit(3)

@@ -151,8 +151,8 @@ def consent(case: Case, query: Query) -> Reason | None:
     key, number = case.entry.key, case.entry.kle
     if number is None:
         return Reason.NO_CONSENT
-    opened = consented(query, case.row, case.facts, case.at, (key.authority,))
-    given = any(areas.covers(number) for _, areas in opened)
+    opened = consented(query, case.row, case.facts, case.at, frozenset((key.authority,)))
+    given = any([areas.covers(number) for areas in opened.values()])  # noqa: C419 - compiled
     return None if given or glass_broken(query, case.row) else Reason.NO_CONSENT
 
 
@@ -312,17 +312,18 @@ def objected(query: Query, row: Overview, facts: Facts, at: datetime) -> bool:
 
 
 def consented(
-    query: Query, row: Overview, facts: Facts, at: datetime, authorities: tuple[str, ...]
-) -> list[tuple[str, Patterns]]:
-    """(authority, areas) of what the citizen asked about lets this reader see for this effort, of these authorities."""
+    query: Query, row: Overview, facts: Facts, at: datetime, authorities: frozenset[str] | None = None
+) -> dict[str, Patterns]:
+    """By authority the areas of what the citizen asked about lets this reader see for this effort; None: of any."""
     areas: dict[str, list[str]] = {}
     for person in _asked(query, facts):
-        for each in person.consents_in_force(row.name, at):
+        for each in person.consents_in_force(row.name, at, authorities):
             if each.effort_id != query.effort_id or not each.to(query.reader.authorities, query.reader.areas):
                 continue
-            for authority in each.data_authorities.intersection(authorities):
+            for authority in each.data_authorities if authorities is None else each.data_authorities & authorities:
                 areas.setdefault(authority, []).extend(each.data_areas.prefixes)
-    return [(authority, Patterns(tuple(prefixes))) for authority, prefixes in areas.items()]
+    # However many consents there are, an area once is enough.
+    return {authority: Patterns(tuple(dict.fromkeys(prefixes))) for authority, prefixes in areas.items()}
 
 
 def glass_broken(query: Query, row: Overview) -> bool:

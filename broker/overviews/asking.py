@@ -14,26 +14,35 @@ from broker.store.persons import Persons
 
 async def known(connection: Connection, query: Query, facts: Facts) -> tuple[Query, Facts]:
     """The question with every number of the citizen and of the reader, and the facts with what they have registered."""
-    mentioned = (query.citizen or frozenset()) | query.reader.citizen
-    return _with(query, facts, await persons.of(connection, mentioned, query.effort_id))
+    return told(query, facts, await persons.of(connection, mentioned(query), query.effort_id))
 
 
 async def known_at(connection: Connection, query: Query, facts: Facts, at: datetime) -> tuple[Query, Facts, bool]:
     """The same as it was at a moment, as far as that is kept; and whether their numbers have been joined since."""
-    mentioned = (query.citizen or frozenset()) | query.reader.citizen
-    registered, joined_since = await persons.at(connection, mentioned, at)
-    return *_with(query, facts, registered), joined_since
+    registered, joined_since = await persons.at(connection, mentioned(query), at)
+    return *told(query, facts, registered), joined_since
 
 
-def _with(query: Query, facts: Facts, registered: Persons) -> tuple[Query, Facts]:
+def mentioned(query: Query) -> frozenset[str]:
+    """Whom the register is asked about: the citizen and the reader."""
+    return (query.citizen or frozenset()) | query.reader.citizen
+
+
+def told(query: Query, facts: Facts, registered: Persons) -> tuple[Query, Facts]:
+    """The same, of what the register has said of those who are mentioned."""
     reader = replace(query.reader, citizen=_all_numbers(query.reader.citizen, registered))
     citizen = None if query.citizen is None else _all_numbers(query.citizen, registered)
     return replace(query, reader=reader, citizen=citizen), replace(facts, persons=registered)
 
 
-async def with_parties(connection: Connection, facts: Facts, entries: Iterable[Entry]) -> Facts:
-    """The facts with what is registered of everybody in these cases, too: others' addresses are theirs."""
-    parties = {reference for entry in entries for _, reference in entry.parties} - facts.persons.keys()
+async def with_parties(
+    connection: Connection, facts: Facts, entries: Iterable[Entry], asked: frozenset[str] = frozenset()
+) -> Facts:
+    """The facts with what is registered of everybody in these cases, too: others' addresses are theirs.
+
+    asked: of whom the facts hold all there is.
+    """
+    parties = {reference for entry in entries for _, reference in entry.parties} - facts.persons.keys() - asked
     others = await persons.of(connection, parties)
     return replace(facts, persons={**others, **facts.persons}) if others else facts
 

@@ -81,9 +81,8 @@ def _objection(asked: Asked) -> list[Grant] | None:
 def _consented(asked: Asked) -> list[Grant] | None:
     if policy.glass_broken(asked.query, asked.row):
         return None
-    opened = policy.consented(asked.query, asked.row, asked.facts, asked.at, tuple(asked.holders))
-    # However many consents there are, an area once is enough.
-    return [Grant(of, tuple(dict.fromkeys(areas.prefixes)), (("", HIGHEST),)) for of, areas in opened]
+    opened = policy.consented(asked.query, asked.row, asked.facts, asked.at, frozenset(asked.holders))
+    return [Grant(of, areas.prefixes, (("", HIGHEST),)) for of, areas in opened.items()]
 
 
 def _cleared(asked: Asked) -> list[Grant]:
@@ -157,7 +156,7 @@ def authorities(row: Overview, query: Query, facts: Facts, at: datetime) -> list
         if test in row.tests and scopes is not None
     ]
     if "consent" in row.tests and not policy.glass_broken(query, row):
-        each.append({of for of, _ in policy.consented(query, row, facts, at, tuple(of for of, _ in facts.readers))})
+        each.append({*policy.consented(query, row, facts, at)})
     if "joined" in row.tests:
         named = set.intersection(*each) if each else {authority for authority, _ in facts.readers}
         each.append({authority for authority in named if any(_open(query, facts, at, authority))})

@@ -1,6 +1,7 @@
 """What every read of an overview needs and does: the parts behind it, and its row in the log before it is answered."""
 
-from collections.abc import Awaitable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
@@ -22,8 +23,8 @@ PERSONS: Final = tuple(party_ref(kind, "") for kind in ("CPR", "ECPR"))
 class FactsSource(Protocol):
     """Reference data as of the transaction that the connection is in."""
 
-    def current(self, connection: Connection) -> Awaitable[Facts]:
-        """All of it."""
+    def current(self, connection: Connection, revision: int | None = None) -> Awaitable[Facts]:
+        """All of it; `revision`: the one that stands, where it has been read."""
 
 
 class Core(Protocol):
@@ -63,6 +64,27 @@ class Caller:
     reader: Reader
     authorities: frozenset[str]
     citizen: str | None = field(default=None, repr=False)
+
+
+@asynccontextmanager
+async def at_one_moment(connection: Connection) -> AsyncIterator[None]:
+    """Within the block all is read as of one moment, and with its end it is committed. Raises NotLoggedError.
+
+    In a pipeline: what is not fetched goes along with what is, so that there are few journeys.
+    """
+    read = False
+    try:
+        async with connection.pipeline():
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            yield
+            read = True
+            await connection.execute("COMMIT")
+    except BaseException as error:
+        with suppress(psycopg.Error):
+            await connection.rollback()
+        if read and isinstance(error, psycopg.Error):
+            raise NotLoggedError(type(error).__name__) from None
+        raise
 
 
 async def note(connection: Connection, query: Query, read: Read) -> None:

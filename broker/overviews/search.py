@@ -13,14 +13,25 @@ from broker.domain.entry import Entry
 from broker.domain.form import PARTY_ROLES
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Patterns
-from broker.domain.policy import BreakGlass, Overview, Permit, Query, Reader, Reason, decide, glass_broken, refused
-from broker.overviews.asking import known, with_parties
+from broker.domain.policy import (
+    POLICY,
+    BreakGlass,
+    Overview,
+    Permit,
+    Query,
+    Reader,
+    Reason,
+    decide,
+    glass_broken,
+    refused,
+)
+from broker.overviews.asking import mentioned, told, with_parties
 from broker.overviews.cursor import seal, unseal
 from broker.overviews.grants import authorities, bounds, grants, principals, roles
-from broker.overviews.reading import Connection, Core, Read, note, note_break_glass, primary_persons
+from broker.overviews.reading import Connection, Core, Read, at_one_moment, note, note_break_glass, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
-from broker.store import access_log, documents
+from broker.store import access_log, beginning, documents
 from broker.store import search as index
 from broker.store.second_line import behind
 
@@ -58,8 +69,10 @@ async def search(
             if (reason := refused(overview, query)) is not None:
                 await note(connection, query, Read(request.purpose, request.reference, str(reason), ()))
                 return Refused(reason)
-            answer, citizens = await _answer(core, connection, query, request, at)
-            await _log(connection, overview, query, _read(request, answer, citizens))
+            key = await access_log.pepper(connection)
+            async with at_one_moment(connection):
+                answer, citizens = await _answer(core, connection, query, request, at, key)
+                await _log(connection, overview, query, _read(request, answer, citizens))
             return answer
 
 
@@ -102,15 +115,14 @@ class _Search:
 
 
 async def _answer(
-    core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime
+    core: Core, connection: Connection, query: Query, request: SearchRequest, at: datetime, key: bytes
 ) -> tuple[Answer, frozenset[str]]:
     """The page, and the persons whose cases are on it."""
-    query, facts = await known(connection, query, await core.facts.current(connection))
+    query, facts, asked, holders = await _begun(core, connection, query, request)
     row = facts.policy[query.overview]
-    asked = asked_of(row, query, request, facts.senders)
-    key = await access_log.pepper(connection)
+    sources = await index.freshness(connection, authorities(row, query, facts, at))
     async with behind(connection, bounds(row, query)):
-        allowed = grants(row, query, facts, at, await index.holders(connection, asked))
+        allowed = grants(row, query, facts, at, holders)
         search = _Search(query, request, facts, at, asked, allowed)
         after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
         page, last = await _page(connection, search, after)
@@ -118,9 +130,21 @@ async def _answer(
     # What a broken glass shows it shows once.
     more = last is not None and query.break_glass is None
     cursor = seal(last, search.identity, key) if last is not None and more else None
-    sources = await index.freshness(connection, authorities(row, query, facts, at))
-    answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in sources])
+    answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in await sources.fetchall()])
     return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
+
+
+async def _begun(
+    core: Core, connection: Connection, query: Query, request: SearchRequest
+) -> tuple[Query, Facts, index.Asked, list[str]]:
+    """The question and the facts with what is registered, what is looked for, and who holds anything of it."""
+    first = asked_of(POLICY[query.overview], query, request)
+    begun = await beginning.begin(connection, mentioned(query), query.effort_id, first)
+    query, facts = told(query, await core.facts.current(connection, begun.revision), begun.registered)
+    asked = asked_of(facts.policy[query.overview], query, request, facts.senders)
+    # Who has had several numbers, or names cases alone, is looked for by more than was known before.
+    holders = begun.holders if asked == first else await index.holders(connection, asked)
+    return query, facts, asked, holders
 
 
 def asked_of(
@@ -161,7 +185,7 @@ async def _page(
 
 async def _shown(connection: Connection, search: _Search, page: Page) -> list[dict[str, Any]]:
     registered = await documents.of(connection, ((entry.key, state) for _, state, entry in page))
-    facts = await with_parties(connection, search.facts, (entry for _, _, entry in page))
+    facts = await with_parties(connection, search.facts, (entry for _, _, entry in page), mentioned(search.query))
     references = references_of(search.query, search.request)
     return [
         show(found, state, entry, search.query, facts, search.at, registered, references=references)
@@ -186,9 +210,8 @@ async def _log(connection: Connection, overview: Overview, query: Query, read: R
     if read.denied is not None or query.break_glass is None or not glass_broken(query, overview):
         await note(connection, query, read)
         return
-    async with connection.transaction():
-        await note(connection, query, replace(read, purpose=query.break_glass.reason))
-        await note_break_glass(connection, query, read.cases)
+    await note(connection, query, replace(read, purpose=query.break_glass.reason))
+    await note_break_glass(connection, query, read.cases)
 
 
 def _fresh(source: index.Freshness, at: float) -> dict[str, Any]:

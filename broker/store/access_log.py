@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from broker.domain.identity import without_cpr
 from broker.store.database import query
+from broker.store.text import array
 
 Connection = psycopg.AsyncConnection[Any]
 _PEPPERS: Final[WeakKeyDictionary[Connection, bytes]] = WeakKeyDictionary()
@@ -60,7 +61,7 @@ async def write(connection: Connection, access: Access) -> None:
             "purpose": None if access.purpose is None else without_cpr(access.purpose),
             "subject": None if access.subject is None else keyed(access.subject, key),
             "shown": [keyed(person, key) for person in others] or None,
-            "authorities": access.authorities,
+            "authorities": array(access.authorities),
             "decision": access.decision,
             "basis": access.basis,
             "reason": access.reason,

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 from psycopg.types.json import Jsonb
 
 from broker.domain.case import State
@@ -15,6 +15,7 @@ from broker.domain.entry import PRIMARY, Entry, entry_of
 from broker.domain.identity import EntryKey
 from broker.store.database import query
 from broker.store.document import load
+from broker.store.text import array
 
 
 class Grant(NamedTuple):
@@ -142,10 +143,12 @@ async def parties(connection: psycopg.AsyncConnection[Any], keys: Sequence[Entry
     return await (await connection.execute(query("entry_parties"), asked)).fetchall()
 
 
-async def freshness(connection: psycopg.AsyncConnection[Any], authorities: Sequence[str]) -> list[Freshness]:
-    """How fresh every source of these authorities is."""
-    cursor = await connection.execute(query("source_freshness"), {"authorities": list(authorities)})
-    return [Freshness(*row) for row in await cursor.fetchall()]
+async def freshness(
+    connection: psycopg.AsyncConnection[Any], authorities: Sequence[str]
+) -> psycopg.AsyncCursor[Freshness]:
+    """How fresh every source of these authorities is; fetched when it is needed, in a pipeline."""
+    cursor = connection.cursor(row_factory=args_row(Freshness))
+    return await cursor.execute(query("source_freshness"), {"authorities": array(authorities)})
 
 
 def named(asked: Asked) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from broker.domain.form import PARTY_ROLES
 from broker.store.database import query
+from broker.store.text import array
 
 _ROLES: Final = sorted(PARTY_ROLES)
 
@@ -27,8 +28,12 @@ class Bounds:
 
 @asynccontextmanager
 async def behind(connection: psycopg.AsyncConnection[Any], bounds: Bounds) -> AsyncIterator[None]:
-    """Within the block nothing else is seen, nor written; in a transaction of its own or in the caller's."""
-    if connection.info.transaction_status is TransactionStatus.INTRANS:
+    """Within the block nothing else is seen, nor written; in a transaction of its own or in the caller's.
+
+    Whoever is in a pipeline has begun a transaction in it.
+    """
+    pipelined = connection.info.pipeline_status is not PipelineStatus.OFF
+    if pipelined or connection.info.transaction_status is TransactionStatus.INTRANS:
         await connection.execute(query("second_line"), _settings(bounds))
         yield
         await connection.execute("SELECT set_config('role', 'none', true)")
@@ -44,9 +49,9 @@ async def behind(connection: psycopg.AsyncConnection[Any], bounds: Bounds) -> As
     await connection.commit()
 
 
-def _settings(bounds: Bounds) -> dict[str, Any]:
+def _settings(bounds: Bounds) -> dict[str, str]:
     return {
-        "authorities": list(bounds.authorities),
-        "persons": list(bounds.persons),
-        "parties": [f"{role}|{person}" for role in _ROLES for person in bounds.persons],
+        "authorities": array(bounds.authorities),
+        "persons": array(bounds.persons),
+        "parties": array(f"{role}|{person}" for role in _ROLES for person in bounds.persons),
     }

@@ -1,4 +1,6 @@
-"""What a text may hold to be kept and looked for. Pure."""
+"""What a text may hold to be kept and looked for, and many of them as one. Pure."""
+
+from collections.abc import Iterable
 
 
 def is_storable(text: str) -> bool:
@@ -11,3 +13,9 @@ def storable(text: str) -> str:
     if not is_storable(text):
         raise ValueError("holds a character that cannot be stored")
     return text
+
+
+def array(texts: Iterable[str]) -> str:
+    """A text[] as PostgreSQL writes it. psycopg's own dumping of a long list takes ten times as long."""
+    quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"

@@ -156,16 +156,18 @@ def agree(settings: Settings) -> None:
     with connect(settings.dsn, "bench") as connection, connection.transaction():
         cursor = connection.cursor()
         cursor.executemany(
-            "INSERT INTO sender_agreement (authority, system, version, body, put_by) VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO sender_agreement (authority, system, version, body, put_by)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             senders,
         )
         cursor.executemany(
             "INSERT INTO reader_agreement (authority, overview, client, version, body, put_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             reading,
         )
-        cursor.execute("INSERT INTO kle_edition (published) VALUES ('2000-01-01')")
-        cursor.execute("INSERT INTO kle_subject SELECT '2000-01-01', unnest(%s::text[]), 'emne'", [list(SUBJECTS)])
+        cursor.execute("INSERT INTO kle_edition (published) VALUES ('2000-01-01') ON CONFLICT DO NOTHING")
+        put = "INSERT INTO kle_subject SELECT '2000-01-01', unnest(%s::text[]), 'emne' ON CONFLICT DO NOTHING"
+        cursor.execute(put, [list(SUBJECTS)])
         cursor.execute("UPDATE reference_revision SET revision = revision + 1")
 
 

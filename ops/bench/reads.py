@@ -96,18 +96,31 @@ class Report:
         return sorted({name for ways in self.plans.values() for name, way in ways.items() if SCAN in way})
 
 
+class TooLargeError(Exception):
+    """The index that was kept has more entries than are to be measured."""
+
+
 def run(data: Path, sizes: Sequence[int], requests: int, tell: Tell = lambda _: None) -> Report:
-    """Fill to each size in turn, on a Sagsbro of its own under `data`, and read."""
-    report, filled = Report(), 0
+    """Fill to each size in turn, on a Sagsbro of its own under `data`, and read. Raises TooLargeError."""
+    report = Report()
     with instance.held(instance.Plan(data, workers=0, publishers=0), {}) as running:
         running.start(ready)
         settings = said(running.settings)
+        filled = _kept(settings)
         for size in sorted(sizes):
+            if filled > size:
+                raise TooLargeError(f"{filled} entries are there already")
             report.fill_seconds[size] = round(fill(settings, filled, size), 1)
             tell(f"{size} entries, filled in {report.fill_seconds[size]} s")
             filled = size
             measure(running, settings, size, requests, report)
     return report
+
+
+def _kept(settings: Settings) -> int:
+    with connect(settings.dsn, "bench") as connection:
+        (entries,) = connection.execute("SELECT count(*) FROM entry").fetchone() or (0,)
+    return int(entries)
 
 
 def ready(where: Mapping[str, str]) -> None:

@@ -33,8 +33,8 @@ class OneFacts:
     def __init__(self) -> None:
         self.facts = Facts()
 
-    async def current(self, connection: object) -> Facts:
-        del connection
+    async def current(self, connection: object, revision: int | None = None) -> Facts:
+        del connection, revision
         return self.facts
 
 

@@ -26,7 +26,8 @@ from broker.overviews.search import Refused
 from broker.store import access_log, database
 from broker.store import search as index_store
 from broker.store.second_line import Bounds, behind
-from tests.integration.searching import AT, Index, listed, opened, state_like
+from broker.store.text import array
+from tests.integration.searching import AT, Index, OneFacts, listed, opened, state_like
 from tests.unit.worlds import (
     CITIZENS,
     COMPANIES,
@@ -389,6 +390,27 @@ def test_the_row_is_committed_before_the_answer_is_given(index: Index) -> None:
     index.answer(OF_ALL, citizen=CITIZEN)
     with psycopg.connect(index.dsn) as elsewhere:
         assert elsewhere.execute("SELECT count(*) FROM access_log").fetchone() == (1,)
+
+
+def test_what_is_registered_and_the_cases_are_read_as_of_one_moment(index: Index) -> None:
+    class Meanwhile(OneFacts):
+        async def current(self, connection: object, revision: int | None = None) -> Facts:
+            with database.connect(index.dsn, "test") as other:
+                other.execute("DELETE FROM entry")
+            return await super().current(connection, revision)
+
+    a_case(index)
+    facts = Meanwhile()
+    facts.facts = index.facts.facts
+    assert len(replace(index, facts=facts).answer(OF_ALL, citizen=CITIZEN).entries) == 1
+    assert index.answer(OF_ALL, citizen=CITIZEN).entries == []
+
+
+def test_an_array_is_written_as_postgresql_reads_it(index: Index) -> None:
+    texts = ["", " ", "a,b", "{}", "NULL", "'", '"', "\\", '\\"', "æ\n\t"]
+    with database.connect(index.dsn, "test") as connection:
+        for listed_texts in (texts, texts[:1], []):
+            assert connection.execute("SELECT %s::text[]", [array(listed_texts)]).fetchone() == (listed_texts,)
 
 
 def test_a_key_made_in_a_transaction_that_failed_hashes_nothing_afterwards(index: Index) -> None:
