@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 
 import click
 
@@ -9,6 +10,7 @@ from broker import logs
 from broker.api.app import create_app
 from broker.api.server import Server
 from broker.settings import Settings
+from broker.stream.clients import refusal
 
 
 @click.command()
@@ -20,12 +22,19 @@ def api() -> None:
             "SAGSBRO_JWKS_URL is set and SAGSBRO_AUDIENCE is not: tokens made for others would be taken"
         )
     logs.configure("api")
+    # It serves without Kafka as well as it can, and meanwhile says what Kafka has against the settings.
+    threading.Thread(target=_tell_refusal, args=(settings,), daemon=True).start()
     # The server raises the signal again when it has stopped: then it is no accident but the end that was asked for.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
-    server = Server(create_app(settings), settings.api_host, settings.api_port)
+    server = Server(create_app(settings), settings)
     server.run()
     if not server.started:
         sys.exit(1)
+
+
+def _tell_refusal(settings: Settings) -> None:
+    if (why := refusal(settings)) is not None:
+        logs.tell("kafka_unreachable", because=why)
 
 
 command = api
