@@ -1,19 +1,24 @@
 """Settings from the environment (`SAGSBRO_*`), `sagsbro.toml`, or the running instance under `--data`."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 DEFAULT_DATA = Path(".sagsbro")
+_KAFKA_FILES = ("ssl_cafile", "ssl_certfile")
+_DATABASE_FILES = ("sslrootcert", "sslcert")
 SEAL_KEY = "seal-key.pem"
 """Where an instance with embedded parts keeps the key that signs its log of reads."""
 
@@ -30,15 +35,17 @@ class CertificateSender(BaseModel):
 class Certificates(BaseModel):
     """Senders known by their client certificate, which a proxy checks.
 
+    Or the API itself, where it has `api_client_ca`: then header and proxies are not needed.
+
     header: where the proxy puts the thumbprint, in hexadecimal; it must take away what a client put there itself.
     proxies: the addresses from which that header is believed, as the API sees them: `X-Forwarded-For` of a proxy on the
-        same machine would put the client's in its place. senders: thumbprint -> who that is.
+        same machine would put the client's in its place. senders: thumbprint (SHA-1 or SHA-256) -> who that is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    header: str
-    proxies: list[str]
+    header: str | None = None
+    proxies: list[str] = []
     senders: dict[str, CertificateSender]
 
     @field_validator("senders")
@@ -62,8 +69,28 @@ class Webhook(BaseModel):
     private: bool = False
 
 
+class FromFiles(EnvSettingsSource):
+    """`SAGSBRO_<NAME>_FILE`: the setting is what stands in that file, as secrets are handed to containers."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        named = {name.lower(): path for name, path in os.environ.items() if path}
+        files = {name.removesuffix("_file"): path for name, path in named.items() if name.endswith("_file")}
+        mine = self.env_prefix.lower()
+        return {name: read_secret(f"{name}_file", path) for name, path in files.items() if name.startswith(mine)}
+
+
+def read_secret(setting: str, path: str) -> str:
+    """What stands in the file, without the end of its last line. Raises ValueError naming the setting."""
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{setting}: the file cannot be read ({type(error).__name__})") from None
+
+
 class Settings(BaseSettings):
     """Where the parts are. `kafka` host:port list; `database` a PostgreSQL URL; `registry` a base URL.
+
+    Each may instead be named by a file that holds it: `SAGSBRO_DATABASE_FILE` for `SAGSBRO_DATABASE`.
 
     metrics_host, metrics_port: where a worker or a publisher serves `/metrics` and `/healthz`; 0: nowhere. Each
     process on a machine needs a port of its own. The API serves both on its own port.
@@ -77,6 +104,11 @@ class Settings(BaseSettings):
     registry: str = "http://127.0.0.1:8470/registry"
     api_host: str = "127.0.0.1"
     api_port: int = 8470
+    api_certificate: Path | None = None
+    """PEM, the chain that the API shows, with `api_certificate_key`: then it speaks TLS and nothing else."""
+    api_certificate_key: Path | None = None
+    api_client_ca: Path | None = None
+    """PEM, who signs client certificates: senders in `certificates` are then known by their own."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     prometheus: SecretStr | None = None
@@ -110,9 +142,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The command line first, then the environment, then the file."""
-        del dotenv_settings
-        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+        """The command line first, then the environment, then files named by it, then `sagsbro.toml`."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, FromFiles(settings_cls), TomlConfigSettingsSource(settings_cls)
 
     @property
     def dsn(self) -> str:
@@ -126,7 +158,16 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """The base address of the HTTP API."""
-        return f"http://{self.api_host}:{self.api_port}"
+        return f"http{'s' if self.api_certificate else ''}://{self.api_host}:{self.api_port}"
+
+    @property
+    def certificate_files(self) -> dict[str, Path]:
+        """Every file with certificates in use, by the setting that names it."""
+        named: dict[str, Any] = {f"kafka_security.{name}": self.kafka_security.get(name) for name in _KAFKA_FILES}
+        address = conninfo_to_dict(self.dsn)
+        named |= {f"database.{name}": address.get(name) for name in _DATABASE_FILES}
+        named |= {name: getattr(self, name) for name in ("api_certificate", "api_client_ca")}
+        return {name: Path(path) for name, path in named.items() if path and path != "system"}
 
 
 def said(environment: Mapping[str, str]) -> Settings:

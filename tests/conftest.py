@@ -5,6 +5,7 @@ And what every session owes: no civil registration number in any log, nor in any
 
 import uuid
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -84,14 +85,21 @@ def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     running.stop()
 
 
-@pytest.fixture
-def database(postgres: Part) -> Iterator[str]:
-    """Yield the URL of an empty database that is this test's alone."""
+@contextmanager
+def fresh_database(postgres: Part) -> Iterator[str]:
+    """The URL of an empty database, which is gone after it."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres.address, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {} STRATEGY wal_log").format(sql.Identifier(name)))
         yield f"{postgres.address.rpartition('/')[0]}/{name}"
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(postgres: Part) -> Iterator[str]:
+    """Yield the URL of an empty database that is this test's alone."""
+    with fresh_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ What is XML is the connector's; here is who calls, what may be taken, and what i
 """
 
 import asyncio
+import hashlib
 import hmac
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from broker.overviews.reading import NotLoggedError
 from broker.overviews.request import SearchRequest
 from broker.overviews.search import Refused, search
 from broker.security import Token
+from broker.settings import Certificates
 
 router = APIRouter(prefix="/sf1470", tags=["sf1470"])
 
@@ -102,18 +104,26 @@ async def _identified(request: Request, core: Core) -> Token:
 
 def _by_certificate(request: Request, core: Core) -> Token | None:
     configured = core.settings.certificates
-    if configured is None or request.client is None or request.client.host not in configured.proxies:
-        return None
-    said = request.headers.getlist(configured.header)
-    if len(said) != 1:
-        return None
-    thumbprint = said[0].replace(":", "").strip().lower()
-    for known, sender in configured.senders.items():
-        if hmac.compare_digest(known.encode(), thumbprint.encode()):
-            until = datetime.now(UTC) + _SESSION
-            authorities = frozenset(sender.authorities)
-            return Token(f"certificate:{known}", Role.VENDOR, until, system=sender.system, authorities=authorities)
+    shown = () if configured is None else _thumbprints(request, configured)
+    for thumbprint in shown:
+        for known, sender in configured.senders.items() if configured else ():
+            if hmac.compare_digest(known.encode(), thumbprint.encode()):
+                until = datetime.now(UTC) + _SESSION
+                authorities = frozenset(sender.authorities)
+                return Token(f"certificate:{known}", Role.VENDOR, until, system=sender.system, authorities=authorities)
     return None
+
+
+def _thumbprints(request: Request, configured: Certificates) -> Iterable[str]:
+    """Of the certificate that was shown in TLS; without one, of that which a trusted proxy says it has checked."""
+    chain: tuple[bytes, ...] = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
+    if chain:
+        # SHA-1 too: it only tells apart what a trusted authority has signed, and is what many know theirs by.
+        return hashlib.sha256(chain[0]).hexdigest(), hashlib.sha1(chain[0], usedforsecurity=False).hexdigest()
+    if configured.header is None or request.client is None or request.client.host not in configured.proxies:
+        return ()
+    said = request.headers.getlist(configured.header)
+    return (said[0].replace(":", "").strip().lower(),) if len(said) == 1 else ()
 
 
 async def _taken(core: Core, connector: Connector, token: Token, asked: Call, authority: str | None) -> Response:

@@ -253,4 +253,23 @@ def log(rows: int, requests: int, *, as_json: bool) -> None:
         raise SystemExit(3)
 
 
+@bench.command()
+@click.option("--minutes", type=click.FloatRange(0.1), default=30.0, show_default=True, help="How long.")
+@click.option("--rate", type=click.IntRange(1), default=2000, show_default=True, help="Events a second.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--fault-every", type=click.FloatRange(1), default=60.0, show_default=True, help="Seconds.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with each process's memory over time.")
+def soak(minutes: float, rate: int, seed: int, fault_every: float, *, as_json: bool) -> None:
+    """Load, consents, searches and streams at once while things break; exit 3 when anything was lost or leaked."""
+    from ops.bench.soak import Scale, run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-soak-") as folder:
+        report = asdict(run(Path(folder) / "data", Scale(minutes, rate, seed, fault_every), _tell))
+    if not as_json:
+        del report["series"]
+    _show(report, as_json=as_json)
+    if report["wrong"]:
+        raise SystemExit(3)
+
+
 command = bench

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from broker.domain.agreement import Facts
 from broker.domain.identity import EntryKey
@@ -32,7 +32,7 @@ from broker.scrape import serve
 from broker.settings import Settings
 from broker.store import outbox
 from broker.store.database import alone
-from broker.stream.clients import confluent_options
+from broker.stream.clients import confluent_options, refusal
 from broker.stream.framing import encode
 from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 
@@ -178,7 +178,13 @@ def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
         except psycopg.Error as why:
             tell("shard_lost", shard=shard, error=type(why).__name__)
         except KafkaException as why:
-            tell("shard_lost", shard=shard, error=why.args[0].name())
+            fenced = why.args[0].code() == KafkaError._FENCED  # noqa: SLF001 - the library's own name for it
+            tell(
+                "shard_lost",
+                shard=shard,
+                error=why.args[0].name(),
+                because=None if fenced else refusal(settings),
+            )
         stop.wait(RETRY_S)
 
 

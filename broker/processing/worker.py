@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import os
-import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
@@ -21,7 +21,7 @@ from broker.processing.watchdog import watch
 from broker.scrape import serve
 from broker.settings import Settings
 from broker.stream import avro
-from broker.stream.clients import aiokafka_options
+from broker.stream.clients import aiokafka_options, refusal
 from broker.stream.topics import READ_BY_WORKERS
 
 GC_THRESHOLDS: Final = (200_000, 20, 20)
@@ -61,8 +61,18 @@ class App(faust.App):  # type: ignore[misc]
         return {tp.partition for tp in self.keeper.waiting.copy() if tp.topic == topic}
 
 
+def credentials(options: Mapping[str, Any]) -> Any:
+    """The same in Faust's words: its producer and its own look at the cluster are not ours to make."""
+    context, mechanism = options.get("ssl_context"), options.get("sasl_mechanism")
+    if mechanism is not None:
+        user, password = options.get("sasl_plain_username"), options.get("sasl_plain_password")
+        return faust.SASLCredentials(mechanism=mechanism, username=user, password=password, ssl_context=context)
+    return None if context is None else faust.SSLCredentials(context=context)
+
+
 def build(settings: Settings) -> App:
     """Wire one worker together."""
+    options = aiokafka_options(settings)
     app = App(
         settings.consumer_group,
         broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
@@ -77,9 +87,10 @@ def build(settings: Settings) -> App:
         broker_session_timeout=10.0,
         processing_guarantee="at_least_once",
         autodiscover=False,
+        broker_credentials=credentials(options),
     )
+    app.kafka_options = options
     app.transport = Transport(app.conf.broker_consumer, app)
-    app.kafka_options = aiokafka_options(settings)
     executor = ThreadPoolExecutor(SESSIONS, thread_name_prefix="lane")
 
     async def project(batches: faust.Stream[Batch]) -> None:
@@ -123,6 +134,6 @@ def run(settings: Settings) -> None:
     try:
         asyncio.run(main())
     except (KafkaError, KafkaException) as why:
-        tell("kafka_unreachable", error=type(why).__name__)
-        sys.exit(1)
+        tell("kafka_unreachable", error=type(why).__name__, because=refusal(settings))
+        os._exit(1)  # the watchdogs' clients are in their threads still: an orderly end may crash in them
     tell("stopped")

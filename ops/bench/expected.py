@@ -5,9 +5,10 @@ A fingerprint is a sum of hashes of lines: the same lines in any order have the 
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -61,8 +62,19 @@ class Expected:
 
 def our_table(connection: Connection) -> int:
     """The fingerprint of every entry, from its whole document."""
-    rows = connection.execute("SELECT authority, system, case_id::text, document FROM entry")
-    return _fingerprint(held_line(EntryKey(*key), load(document)) for *key, document in rows)
+    with rows_of(connection, "SELECT authority, system, case_id::text, document FROM entry") as rows:
+        return fingerprint(held_line(EntryKey(*key), load(document)) for *key, document in rows)
+
+
+@contextmanager
+def rows_of(connection: Connection, statement: LiteralString) -> Iterator[psycopg.ServerCursor[Any]]:
+    """Of any number of rows a few at a time, however long that takes."""
+    connection.execute("SET transaction_timeout = 0")
+    with connection.transaction(), connection.cursor("rows") as cursor:
+        cursor.itersize = 2000
+        cursor.execute(statement)
+        yield cursor
+    connection.execute("RESET transaction_timeout")
 
 
 def peers_table(connection: Connection) -> int:
@@ -71,7 +83,7 @@ def peers_table(connection: Connection) -> int:
         "SELECT authority, system, case_id::text, registered_at, user_key, title, kle, kle_title, state, citizen,"
         " hidden_from_citizen, link FROM peer_case"
     )
-    return _fingerprint(map(json.dumps, rows))
+    return fingerprint(map(json.dumps, rows))
 
 
 def _peers_line(event: CaseEvent) -> str:
@@ -90,7 +102,8 @@ def _peers_line(event: CaseEvent) -> str:
     return json.dumps(columns)
 
 
-def _fingerprint(lines: Iterable[str]) -> int:
+def fingerprint(lines: Iterable[str]) -> int:
+    """Of the same lines in any order the same, and the sum of those of any parts."""
     return sum(map(_hash, lines))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from broker.stream.clients import aiokafka_options, confluent_options
 from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
+from ops.bench.expected import rows_of
 from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, digest, expected_lines, held_line
 from ops.embedded import instance
 from ops.embedded.instance import Instance
@@ -140,27 +142,83 @@ async def send(settings: Settings, storm: Storm, seconds: float) -> int:
     return len(acknowledged)
 
 
+class Harm:
+    """What can be done to a running Sagsbro; to which of several is left to chance."""
+
+    def __init__(self, running: Instance, chance: random.Random) -> None:
+        self._running = running
+        self._chance = chance
+        self._late: list[threading.Timer] = []
+        self.workers = {name for name in running.supervisor.names if name.startswith("worker")}
+
+    def await_late(self) -> None:
+        """Until what was stopped for a while goes on."""
+        for timer in self._late:
+            timer.join()
+
+    def all(self, kind: str) -> list[str]:
+        """The names of these services."""
+        return [name for name in self._running.supervisor.names if name.startswith(kind)]
+
+    def kill(self, kind: str) -> None:
+        """SIGKILL."""
+        self._running.supervisor.kill9(self._chance.choice(self.all(kind)))
+
+    def stop_awhile(self, kind: str) -> None:
+        """So long that it has lost its place when it goes on."""
+        pid = self._running.supervisor.signal(self._chance.choice(self.all(kind)), signal.SIGSTOP)
+        timer = threading.Timer(ZOMBIE_S, _continue, [pid])
+        self._late.append(timer)
+        timer.start()
+
+    def join(self) -> None:
+        """One more worker."""
+        self.workers.add(self._running.add("worker"))
+
+    def leave(self) -> None:
+        """One worker fewer."""
+        self._running.supervisor.stop(self._chance.choice(self.all("worker")))
+
+    def restart_kafka(self) -> None:
+        """Cleanly."""
+        if self._running.kafka is not None:
+            self._running.kafka.restart()
+
+    def restart_postgres(self) -> None:
+        """After SIGKILL."""
+        if self._running.postgres is not None:
+            self._running.postgres.kill()
+            self._running.postgres.restart()
+
+
 class Chaos(threading.Thread):
     """Does one harmful thing after the other, at a pace, in an order that the seed decides."""
 
     def __init__(self, running: Instance, chance: random.Random, scale: Scale, report: Report, tell: Tell) -> None:
         super().__init__(name="chaos")
-        self._running = running
+        self._harm = harm = Harm(running, chance)
         self._chance = chance
         self._scale = scale
         self._report = report
         self._tell = tell
         self._pause = threading.Event()
-        self._late: list[threading.Timer] = []
-        actions: list[Callable[[], None]] = [self._kill_worker] * scale.kills
-        actions += [self._stop_worker_awhile, self._stop_publisher_awhile] * scale.zombies
-        actions += [self._restart_kafka, self._restart_postgres] * scale.restarts
+        stop_worker, stop_publisher = partial(harm.stop_awhile, "worker"), partial(harm.stop_awhile, "publisher")
+        actions: list[tuple[str, Callable[[], None]]] = [("kill worker", self._kill_worker)] * scale.kills
+        actions += [("stop worker", stop_worker), ("stop publisher", stop_publisher)] * scale.zombies
+        actions += [
+            ("restart Kafka", harm.restart_kafka),
+            ("restart PostgreSQL", harm.restart_postgres),
+        ] * scale.restarts
         chance.shuffle(actions)
         third = max(1, len(actions) // 3)
-        actions[third:third] = [self._join, self._join]
-        actions.insert(2 * third + 2, self._leave)
+        actions[third:third] = [("join", harm.join)] * 2
+        actions.insert(2 * third + 2, ("leave", harm.leave))
         self._actions = actions
-        self.workers = {name for name in running.supervisor.names if name.startswith("worker")}
+
+    @property
+    def workers(self) -> set[str]:
+        """All there have been."""
+        return self._harm.workers
 
     @property
     def seconds(self) -> float:
@@ -169,47 +227,16 @@ class Chaos(threading.Thread):
 
     def run(self) -> None:
         """All of it."""
-        for act in self._actions:
+        for what, act in self._actions:
             self._pause.wait(self._scale.pause_s * self._chance.uniform(0.6, 1.4))
-            self._tell(act.__name__.strip("_"))
+            self._tell(what)
             with suppress(ProcessLookupError):
                 act()
-        for timer in self._late:
-            timer.join()
-
-    def _one(self, kind: str) -> str:
-        return self._chance.choice([n for n in self._running.supervisor.names if n.startswith(kind)])
+        self._harm.await_late()
 
     def _kill_worker(self) -> None:
-        self._running.supervisor.kill9(self._one("worker"))
+        self._harm.kill("worker")
         self._report.kills += 1
-
-    def _awhile(self, kind: str) -> None:
-        pid = self._running.supervisor.signal(self._one(kind), signal.SIGSTOP)
-        timer = threading.Timer(ZOMBIE_S, _continue, [pid])
-        self._late.append(timer)
-        timer.start()
-
-    def _stop_worker_awhile(self) -> None:
-        self._awhile("worker")
-
-    def _stop_publisher_awhile(self) -> None:
-        self._awhile("publisher")
-
-    def _join(self) -> None:
-        self.workers.add(self._running.add("worker"))
-
-    def _leave(self) -> None:
-        self._running.supervisor.stop(self._one("worker"))
-
-    def _restart_kafka(self) -> None:
-        if self._running.kafka is not None:
-            self._running.kafka.restart()
-
-    def _restart_postgres(self) -> None:
-        if self._running.postgres is not None:
-            self._running.postgres.kill()
-            self._running.postgres.restart()
 
 
 def _continue(pid: int) -> None:
@@ -254,12 +281,17 @@ def check(settings: Settings, storm: Storm, report: Report) -> list[str]:
         report.digest = digest(held_line(key, state) for key, state in held.items())
         if report.digest != digest(expected_lines(storm.sent)):
             wrong.append("the table differs from what was sent")
-        wrong += _topic_equals_table(settings, connection)
-        rejected = {str(row[0]) for row in connection.execute("SELECT rejection_id FROM rejection")}
-        topic = set(folded(settings, REJECTIONS.name))
-        if rejected != topic or len(rejected) != storm.rejected:
-            wrong.append(f"{storm.rejected} rejections, {len(rejected)} in the table, {len(topic)} in the topic")
+        wrong += topic_equals_table(settings, connection)
+        wrong += rejections(settings, connection, storm.rejected)
     return wrong
+
+
+def rejections(settings: Settings, connection: psycopg.Connection[Any], wanted: int) -> Iterator[str]:
+    """As many as are wanted, the same in table and topic."""
+    held = {str(row[0]) for row in connection.execute("SELECT rejection_id FROM rejection")}
+    topic = set(folded(settings, REJECTIONS.name))
+    if held != topic or len(held) != wanted:
+        yield f"{wanted} rejections, {len(held)} in the table, {len(topic)} in the topic"
 
 
 def verdicts(connection: psycopg.Connection[Any]) -> dict[str, int]:
@@ -273,19 +305,20 @@ def verdicts(connection: psycopg.Connection[Any]) -> dict[str, int]:
     return counted
 
 
-def _topic_equals_table(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[str]:
+def topic_equals_table(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[str]:
     """The sapa topic folded by key against what each row of the table must have sent."""
     known, at = facts.load(connection), datetime.now(UTC)
-    decoder, expected = Decoder("overview_entry", lambda _: None), {}
-    rows = connection.execute("SELECT authority, system, case_id::text, revision, document FROM entry")
-    for *parts, revision, document in rows:
-        key, state = EntryKey(*parts), load(document)
-        value = publication(entry_of(key, state), state, revision, "sapa", known, at, NOTHING_KNOWN)
-        if value is not None:
-            expected[str(key)] = value
-    topic = {key: decoder.decode(value) for key, value in folded(settings, OVERVIEWS["sapa"].name).items() if value}
-    if topic != expected:
-        different = [key for key in topic.keys() | expected.keys() if topic.get(key) != expected.get(key)]
+    decoder, different = Decoder("overview_entry", lambda _: None), []
+    topic = {key: value for key, value in folded(settings, OVERVIEWS["sapa"].name).items() if value}
+    with rows_of(connection, "SELECT authority, system, case_id::text, revision, document FROM entry") as rows:
+        for *parts, revision, document in rows:
+            key, state = EntryKey(*parts), load(document)
+            value = publication(entry_of(key, state), state, revision, "sapa", known, at, NOTHING_KNOWN)
+            held = topic.pop(str(key), None)
+            if (None if held is None else decoder.decode(held)) != value:
+                different.append(str(key))
+    different += topic
+    if different:
         yield f"{len(different)} entries differ between topic and table, {different[0]} is one"
 
 

@@ -40,10 +40,11 @@ class Sent:
 
 @dataclass(slots=True)
 class Storm:
-    """Seeded; iterating gives `events` records and remembers what was sent."""
+    """Seeded; iterating gives `events` records and remembers what was sent. Cases are numbered from `first` on."""
 
     seed: int
     events: int
+    first: int = 0
     sent: list[CaseEvent] = field(default_factory=list)
     rejected: int = 0
 
@@ -58,9 +59,9 @@ class Storm:
             elif self.sent and chance.random() < DOUBLED:
                 record = _good(chance.choice(self.sent))
             elif chance.random() < BAD:
-                record = _bad(chance, made)
+                record = _bad(chance, self.first + made)
             else:
-                record = _good(_event(chance, made, max(1, self.events // 4)))
+                record = _good(_event(chance, made, self.first, max(1, self.events // 4)))
                 if chance.random() < LATE:
                     held.append(record)
                     continue
@@ -95,8 +96,8 @@ def _bad(chance: random.Random, n: int) -> Sent:
     return Sent(case_id.encode(), encode("case_event", event), None, "rejected")
 
 
-def _event(chance: random.Random, n: int, cases: int) -> CaseEvent:
-    case_id = str(uuid.UUID(int=(1 << 90) + chance.randrange(cases)))
+def _event(chance: random.Random, n: int, first: int, cases: int) -> CaseEvent:
+    case_id = str(uuid.UUID(int=(1 << 90) + first + chance.randrange(cases)))
     event = _whole(chance, n, case_id)
     kind = chance.random()
     if kind < 0.05:  # noqa: PLR2004 - one in twenty is a removal

@@ -66,9 +66,9 @@ class Layout:
         return self.data / "log" / "kafka.log"
 
 
-def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
-    """Start it and wait until it answers."""
-    kafka = launch(data_dir, port, supervisor)
+def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None, more: str = "") -> Part:
+    """Start it and wait until it answers; `more`: lines of its settings that come after ours."""
+    kafka = launch(data_dir, port, supervisor, more)
     try:
         return kafka.settled()
     except BaseException:
@@ -76,14 +76,14 @@ def start(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -
         raise
 
 
-def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None) -> Part:
+def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None, more: str = "") -> Part:
     """Start it without waiting; `settled` tells when it answers."""
     layout = Layout(data_dir.resolve())
     supervisor = supervisor or Supervisor(layout.data)
-    elsewhere = None if port else partial(launch, data_dir, 0, supervisor)
+    elsewhere = None if port else partial(launch, data_dir, 0, supervisor, more)
     port = claim(port, "Kafka", "--kafka-port")
     jars = kafka_jars()
-    _prepare(layout, jars, port)
+    _prepare(layout, jars, port, more)
     service = Service("kafka", _command(layout, jars), log=layout.output, grace=3.0)
     supervisor.start(service)
     address = f"{HOST}:{port}"
@@ -107,14 +107,14 @@ def _logging(layout: Layout) -> tuple[str, str]:
     )
 
 
-def _prepare(layout: Layout, jars: Path, port: int) -> None:
+def _prepare(layout: Layout, jars: Path, port: int, more: str) -> None:
     layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.settings.parent.mkdir(exist_ok=True)
     layout.output.parent.mkdir(exist_ok=True)
     controller = free_port()
     if not layout.logs.exists():
         _format(layout, jars, controller)
-    layout.settings.write_text(_settings(port, controller, layout.logs))
+    layout.settings.write_text(_settings(port, controller, layout.logs) + more)
 
 
 def _settings(port: int, controller: int, log_dirs: Path) -> str:

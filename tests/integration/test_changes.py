@@ -286,7 +286,7 @@ async def opened(followed: World) -> Stream:
 async def test_a_server_that_stops_ends_its_streams_at_once(followed: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        server = Server(create_app(followed.api.settings), "127.0.0.1", port)
+        server = Server(create_app(followed.api.settings), followed.api.settings)
         serving = asyncio.create_task(server.serve([listening]))
         address = f"http://127.0.0.1:{port}/v1/overviews/sapa/changes"
         headers = await followed.bearer()
