@@ -20,7 +20,8 @@ Event = Literal[
     "database_unreachable", "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published",
     "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
-    "access_log_not_sealed", "sealing_taken", "sealing_lost",
+    "access_log_not_sealed", "sealing_taken", "sealing_lost", "access_log_not_verified", "verifying_lost",
+    "access_log_flawed",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
@@ -30,6 +31,8 @@ LEVELS: Final[Mapping[Event, str]] = {
     "shard_lost": "warning",
     "access_log_not_sealed": "warning",
     "sealing_lost": "warning",
+    "access_log_not_verified": "warning",
+    "verifying_lost": "warning",
     "sweep_lost": "warning",
     "break_glass": "warning",
     "stalled": "error",
@@ -37,6 +40,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "position_refused": "error",
     "request_failed": "error",
     "child_ended": "error",
+    "access_log_flawed": "error",
     "crashed": "error",
 }
 """All others are `info`; a library's line has the level that the library gave it."""
