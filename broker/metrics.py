@@ -72,6 +72,13 @@ ALARMS: Final = Counter(
     registry=None,
 )
 
+CERTIFICATE_END: Final = Gauge(
+    "sagsbro_certificate_end_timestamp_seconds",
+    "When a certificate ends that the settings of this process name; 0 when it cannot be read.",
+    ["certificate"],
+    registry=None,
+)
+
 
 class Row(NamedTuple):
     """One gauge out of the database; `field` of `Measures` has its values."""
@@ -188,9 +195,9 @@ class Kept(Collector):
 SHARED: Final = Kept()
 VERIFIED: Final = Kept(math.inf, LOOKED_THROUGH)
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
-    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS),
-    "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION),
-    "publisher": (ALARMS, SHARED, VERIFIED, CONSENT_PURGE),
+    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS, CERTIFICATE_END),
+    "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION, CERTIFICATE_END),
+    "publisher": (ALARMS, SHARED, VERIFIED, CONSENT_PURGE, CERTIFICATE_END),
 }
 
 

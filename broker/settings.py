@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """What a connector is told of a sender: by `system`, and over it by `authority/system`."""
     certificates: Certificates | None = None
     """Who may call the SOAP service with a certificate in place of a token."""
+    certificate_files: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], Path] = {}
+    """Further certificates whose ends are told: name -> PEM file, as the proxy's own; `…_ca`: what is trusted."""
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0
