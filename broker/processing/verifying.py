@@ -83,6 +83,25 @@ class Heads:
         return sum(self._seen)
 
 
+class Ids:
+    """Ids of rows. They come mostly in order, and then take eight bytes each."""
+
+    def __init__(self) -> None:
+        self._rising: array[int] = array("q")
+        self._late: set[int] = set()
+
+    def add(self, number: int) -> None:
+        """One more."""
+        if self._rising and number <= self._rising[-1]:
+            self._late.add(number)
+        else:
+            self._rising.append(number)
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect_left(self._rising, number)
+        return (place < len(self._rising) and self._rising[place] == number) or number in self._late
+
+
 def verify(settings: Settings, progress: Progress = lambda _: None) -> Report:
     """Look through everything; `progress` gets the rows so far, and may end it by raising.
 
@@ -109,7 +128,7 @@ def verify(settings: Settings, progress: Progress = lambda _: None) -> Report:
 
 
 def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, progress: Progress) -> None:
-    members: array[int] = array("q")
+    members = Ids()
     last = _cut(connection, keys, report)
     before: Segment | None = None
     for found in store.segments(connection):
@@ -121,7 +140,8 @@ def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, 
         report.findings += _linked(last, segment, keys, signed)
         report.findings += chain.compared(segment, store.digests(connection, [row.id for row in segment.rows]))
         report.findings += _backdated(connection, before, segment)
-        members.extend(row.id for row in segment.rows)
+        for row in segment.rows:
+            members.add(row.id)
         heads.add(segment.number, segment.head)
         last, before = End(segment.number, segment.head), segment
         report.segments += 1
@@ -169,9 +189,8 @@ def _backdated(connection: Connection, before: Segment | None, segment: Segment)
     return [Finding(Flaw.BACKDATED, segment.number, number) for (number,) in rows]
 
 
-def _strangers(connection: Connection, members: "array[int]", went_on: Callable[[], None]) -> Iterator[int]:
+def _strangers(connection: Connection, members: Ids, went_on: Callable[[], None]) -> Iterator[int]:
     """Rows that neither stand in a segment nor wait for the sealer."""
-    known = array("q", sorted(members))
     with connection.cursor("strangers") as cursor:
         cursor.itersize = FETCH
         cursor.execute(
@@ -180,8 +199,7 @@ def _strangers(connection: Connection, members: "array[int]", went_on: Callable[
         for count, (number,) in enumerate(cursor):
             if count % FETCH == 0:
                 went_on()
-            place = bisect_left(known, number)
-            if place == len(known) or known[place] != number:
+            if number not in members:
                 yield int(number)
 
 

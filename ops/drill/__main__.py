@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -43,6 +44,7 @@ def main() -> int:
     asked.add_argument("--data", type=Path, help="A new directory that is kept. [default: one that is not]")
     options = asked.parse_args()
     faults = [fault for fault in DRILL if not options.only or fault.alert in options.only]
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="sagsbro-drill-") as folder:
         rows = drill(options.data or Path(folder) / "data", faults)
     print(table(rows))

@@ -149,6 +149,7 @@ def killed(site: Site) -> Undo:
 
 
 DRILL: Final = (
+    Fault("a worker is killed three times in a minute", "ProcessRestarting", killed, patient=True),
     Fault("a certificate ends in two days", "CertificateAtItsEnd", certificate_near),
     Fault("4 % of a disk are free (simulated: a node exporter's textfile)", "DiskNearlyFull", disk_full),
     Fault("a sealed row of the log of reads is changed in the database", "AccessLogBroken", row_changed),
@@ -172,7 +173,6 @@ DRILL: Final = (
     Fault("no publisher runs", "PublishersDown", stopped("publisher-1")),
     Fault("Kafka is away", "DependencyAway", away(lambda site: site.running.kafka)),
     Fault("PostgreSQL is away", "DependencyAway", away(lambda site: site.running.postgres)),
-    Fault("a worker is killed three times in a minute", "ProcessRestarting", killed, patient=True),
 )  # fmt: skip
 
 NOT_DRILLED: Final = {
