@@ -15,12 +15,12 @@ from typing import Any, Final, Literal
 from broker.domain.identity import without_cpr
 
 Event = Literal[
-    "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written",
-    "stalled", "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable",
-    "database_unreachable", "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published",
-    "request_failed", "child_started",
+    "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written", "stalled",
+    "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable", "database_unreachable",
+    "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published", "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
     "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
+    "access_log_not_verified", "verifying_lost", "access_log_flawed",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
@@ -31,6 +31,8 @@ LEVELS: Final[Mapping[Event, str]] = {
     "access_log_not_sealed": "warning",
     "sealing_lost": "warning",
     "webhook_failed": "warning",
+    "access_log_not_verified": "warning",
+    "verifying_lost": "warning",
     "sweep_lost": "warning",
     "break_glass": "warning",
     "stalled": "error",
@@ -38,6 +40,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "position_refused": "error",
     "request_failed": "error",
     "child_ended": "error",
+    "access_log_flawed": "error",
     "crashed": "error",
 }
 """All others are `info`; a library's line has the level that the library gave it."""

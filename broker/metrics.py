@@ -4,6 +4,7 @@ Each process tells only what it knows itself. What the database knows for all of
 see `Kept`: so sums over processes are right, however many there are.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,13 @@ ALARMS: Final = Counter(
     registry=None,
 )
 
+CERTIFICATE_END: Final = Gauge(
+    "sagsbro_certificate_end_timestamp_seconds",
+    "When a certificate ends that the settings of this process name; 0 when it cannot be read.",
+    ["certificate"],
+    registry=None,
+)
+
 
 class Row(NamedTuple):
     """One gauge out of the database; `field` of `Measures` has its values."""
@@ -120,12 +128,15 @@ KEPT: Final = (
         (),
         "unsealed",
     ),
+)
+LOOKED_THROUGH: Final = (
     Row(
         "sagsbro_access_log_verified_timestamp_seconds",
-        "When `sagsbro verify` last found the log of reads whole; absent before the first time.",
+        "When this publisher last found the log of reads whole; absent before the first time.",
         (),
-        "verified",
+        "whole",
     ),
+    Row("sagsbro_access_log_flaws", "What was wrong with it when it was last looked through.", ("flaw",), "flaws"),
 )
 Values = Mapping[tuple[str, ...], float]
 
@@ -142,23 +153,31 @@ class Measures:
     digests: Values = field(default_factory=dict)
     reconciled_at: Values = field(default_factory=dict)
     unsealed: Values = field(default_factory=dict)
-    verified: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What one process has found in the log of reads; never out of the database, whose owner is watched too."""
+
+    whole: Values
+    flaws: Values
 
 
 class Kept(Collector):
-    """What one process reads in the database for all; says nothing while it does not know.
+    """What one process finds out for all; says nothing while it does not know.
 
-    What it reads is told for `good_for_s` seconds and no longer: by then another process may tell newer ones.
+    What it finds is told for `good_for_s` seconds and no longer: by then another process may tell newer ones.
     """
 
     GOOD_FOR_S: Final = 45.0
 
-    def __init__(self, good_for_s: float = GOOD_FOR_S) -> None:
+    def __init__(self, good_for_s: float = GOOD_FOR_S, rows: tuple[Row, ...] = KEPT) -> None:
+        self.rows = rows
         self._good_for_s = good_for_s
-        self._measures: Measures | None = None
+        self._measures: Measures | Verified | None = None
         self._at = 0.0
 
-    def tell(self, measures: Measures | None) -> None:
+    def tell(self, measures: Measures | Verified | None) -> None:
         """The newest; None: no longer ours to tell."""
         self._measures, self._at = measures, time.monotonic()
 
@@ -166,7 +185,7 @@ class Kept(Collector):
         """Called by the library at each scrape."""
         measures = self._measures
         known = measures is not None and time.monotonic() - self._at < self._good_for_s
-        for row in KEPT:
+        for row in self.rows:
             family = GaugeMetricFamily(row.name, row.documentation, labels=row.labels)
             for labels, value in getattr(measures, row.field).items() if known else ():
                 family.add_metric(labels, value)
@@ -174,10 +193,11 @@ class Kept(Collector):
 
 
 SHARED: Final = Kept()
+VERIFIED: Final = Kept(math.inf, LOOKED_THROUGH)
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
-    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS),
-    "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION),
-    "publisher": (ALARMS, SHARED, CONSENT_PURGE),
+    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS, CERTIFICATE_END),
+    "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION, CERTIFICATE_END),
+    "publisher": (ALARMS, SHARED, VERIFIED, CONSENT_PURGE, CERTIFICATE_END),
 }
 
 

@@ -8,6 +8,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from broker import certificates
 from broker.metrics import Process, registry
 from broker.settings import Settings
 
@@ -26,6 +27,7 @@ def serve(settings: Settings, process: Process) -> None:
     """Serve in a thread of its own as long as the process lives, where the settings name a port."""
     if not settings.metrics_port:
         return
+    certificates.watch(settings)
     metrics = make_wsgi_app(registry(process))
 
     def app(environ: dict[str, Any], start: Start) -> Iterable[bytes]:

@@ -4,10 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from psycopg.conninfo import conninfo_to_dict
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -17,8 +16,6 @@ from pydantic_settings import (
 )
 
 DEFAULT_DATA = Path(".sagsbro")
-_KAFKA_FILES = ("ssl_cafile", "ssl_certfile")
-_DATABASE_FILES = ("sslrootcert", "sslcert")
 SEAL_KEY = "seal-key.pem"
 """Where an instance with embedded parts keeps the key that signs its log of reads."""
 
@@ -123,6 +120,8 @@ class Settings(BaseSettings):
     """Who may call the SOAP service with a certificate in place of a token."""
     rejection_webhooks: dict[str, Webhook] = {}
     """Whom to tell of refused events once a day, by `system`."""
+    certificate_files: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], Path] = {}
+    """Further certificates whose ends are told: name -> PEM file, as the proxy's own; `…_ca`: what is trusted."""
     replication: int = 1
     consumer_group: str = "sagsbro-projector"
     stall_seconds: float = 30.0
@@ -159,15 +158,6 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """The base address of the HTTP API."""
         return f"http{'s' if self.api_certificate else ''}://{self.api_host}:{self.api_port}"
-
-    @property
-    def certificate_files(self) -> dict[str, Path]:
-        """Every file with certificates in use, by the setting that names it."""
-        named: dict[str, Any] = {f"kafka_security.{name}": self.kafka_security.get(name) for name in _KAFKA_FILES}
-        address = conninfo_to_dict(self.dsn)
-        named |= {f"database.{name}": address.get(name) for name in _DATABASE_FILES}
-        named |= {name: getattr(self, name) for name in ("api_certificate", "api_client_ca")}
-        return {name: Path(path) for name, path in named.items() if path and path != "system"}
 
 
 def said(environment: Mapping[str, str]) -> Settings:

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 
 from broker import metrics
-from broker.metrics import KEPT, TOLD_BY, Kept
+from broker.metrics import TOLD_BY, Kept
 
 _HEAD: Final = """# What is measured
 
@@ -44,7 +44,7 @@ def collectors() -> Iterator[Collector]:
 def _rows() -> Iterator[str]:
     for collector in collectors():
         if isinstance(collector, Kept):
-            for row in KEPT:
+            for row in collector.rows:
                 yield _row(row.name, "gauge", row.labels, "one publisher", row.documentation)
         else:
             (family,) = collector.collect()

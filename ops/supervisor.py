@@ -101,6 +101,10 @@ class Supervisor:
         for child in children:
             child.await_end(asked + child.service.grace - time.monotonic())
 
+    def resume(self, name: str) -> None:
+        """Keep running again what was stopped."""
+        self.start(self._children[name].service)
+
     def stop_all(self) -> None:
         """End everything, the newest first, one after the other."""
         for name in reversed(list(self._children)):

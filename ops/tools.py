@@ -40,6 +40,16 @@ def tool(name: str) -> Path:
     return folder / "usr" / "bin" / name
 
 
+def started(name: str) -> tuple[str, ...]:
+    """How to start it. One out of the cache sees its package's `/usr/share` (in a mount namespace of its own)."""
+    program = tool(name)
+    package = program.parents[2]
+    if package == Path("/") or not (package / "usr" / "share" / "prometheus").exists():
+        return (str(program),)
+    seeing = 'mount --bind "$0/usr/share" /usr/share && exec "$@"'
+    return ("unshare", "--map-root-user", "--mount", "sh", "-c", seeing, str(package), str(program))
+
+
 def _unpack(package: dict[str, Any], folder: Path) -> None:
     """Whole or not at all; of two at once one wins."""
     if missing := [program for program in ("apt-get", "dpkg-deb") if shutil.which(program) is None]:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from broker import certificates
 from broker.api import (
     access_log,
     auth,
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
             await producer.close()
             await pool.close(timeout=2)
 
+    certificates.watch(settings)
     app = FastAPI(title="Sagsbro", lifespan=lifespan)
     problems.install(app)
     registry.install(app)

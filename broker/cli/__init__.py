@@ -29,6 +29,7 @@ COMMANDS = {
     "rederive": "rederive",
     "positions": "positions",
     "verify": "verify",
+    "certificates": "certificates",
     "schemas": "schemas",
     "bench": "bench",
 }

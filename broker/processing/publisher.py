@@ -24,7 +24,7 @@ from broker.domain.outcome import REMEDY, Code
 from broker.domain.publication import publication
 from broker.logs import tell
 from broker.metrics import CONSENT_PURGE
-from broker.processing import sealing, telling
+from broker.processing import reverifying, sealing, telling
 from broker.processing.due import keep_due
 from broker.processing.housekeeping import keep_house
 from broker.processing.sweeping import keep_swept
@@ -197,7 +197,7 @@ def run(settings: Settings) -> None:
         tell("started")
         loop = asyncio.get_running_loop()
         shards = range(outbox.SHARDS + 1)
-        beside = (keep_swept, keep_due, sealing.keep, telling.keep)
+        beside = (keep_swept, keep_due, sealing.keep, reverifying.keep, telling.keep)
         with ThreadPoolExecutor(len(shards) + len(beside), "shard") as threads:
             work = asyncio.gather(
                 *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards),

@@ -30,6 +30,7 @@ LATE: Final = 600_000_000
 MOST_MISSING: Final = 1000
 """Of a gap in the numbers so many are named."""
 HEAD: Final = 32
+FETCH: Final = 10_000
 
 Progress = Callable[[int], None]
 
@@ -82,8 +83,30 @@ class Heads:
         return sum(self._seen)
 
 
+class Ids:
+    """Ids of rows. They come mostly in order, and then take eight bytes each."""
+
+    def __init__(self) -> None:
+        self._rising: array[int] = array("q")
+        self._late: set[int] = set()
+
+    def add(self, number: int) -> None:
+        """One more."""
+        if self._rising and number <= self._rising[-1]:
+            self._late.add(number)
+        else:
+            self._rising.append(number)
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect_left(self._rising, number)
+        return (place < len(self._rising) and self._rising[place] == number) or number in self._late
+
+
 def verify(settings: Settings, progress: Progress = lambda _: None) -> Report:
-    """Look through everything. Raises NoKeyError, psycopg.Error, and what reading Kafka raises (`tail.AWAY`)."""
+    """Look through everything; `progress` gets the rows so far, and may end it by raising.
+
+    Raises NoKeyError, psycopg.Error, and what reading Kafka raises (`tail.AWAY`).
+    """
     keys = trusted(settings)
     if not keys:
         raise NoKeyError
@@ -98,16 +121,14 @@ def verify(settings: Settings, progress: Progress = lambda _: None) -> Report:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             _check(connection, keys, heads, report, progress)
         if first != ends:
-            asyncio.run(_compare(settings, first, ends, keys, heads, report))
+            asyncio.run(_compare(settings, first, ends, keys, heads, report, progress))
         report.anchors = heads.seen
         report.unanchored = report.segments - heads.seen
-        if not report.findings:
-            store.found_whole(connection, report.last)
     return report
 
 
 def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, progress: Progress) -> None:
-    members: array[int] = array("q")
+    members = Ids()
     last = _cut(connection, keys, report)
     before: Segment | None = None
     for found in store.segments(connection):
@@ -119,7 +140,8 @@ def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, 
         report.findings += _linked(last, segment, keys, signed)
         report.findings += chain.compared(segment, store.digests(connection, [row.id for row in segment.rows]))
         report.findings += _backdated(connection, before, segment)
-        members.extend(row.id for row in segment.rows)
+        for row in segment.rows:
+            members.add(row.id)
         heads.add(segment.number, segment.head)
         last, before = End(segment.number, segment.head), segment
         report.segments += 1
@@ -130,7 +152,8 @@ def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, 
     report.unsealed = waiting.rows
     report.unsealed_since = None if waiting.since is None else waiting.since.isoformat()
     report.findings += [Finding(Flaw.MISSING, None, number) for number in waiting.gone]
-    report.findings += [Finding(Flaw.INSERTED, None, number) for number in _strangers(connection, members)]
+    strangers = _strangers(connection, members, lambda: progress(report.rows))
+    report.findings += [Finding(Flaw.INSERTED, None, number) for number in strangers]
 
 
 def _cut(connection: Connection, keys: Trusted, report: Report) -> End:
@@ -166,17 +189,17 @@ def _backdated(connection: Connection, before: Segment | None, segment: Segment)
     return [Finding(Flaw.BACKDATED, segment.number, number) for (number,) in rows]
 
 
-def _strangers(connection: Connection, members: "array[int]") -> Iterator[int]:
+def _strangers(connection: Connection, members: Ids, went_on: Callable[[], None]) -> Iterator[int]:
     """Rows that neither stand in a segment nor wait for the sealer."""
-    known = array("q", sorted(members))
     with connection.cursor("strangers") as cursor:
-        cursor.itersize = 10_000
+        cursor.itersize = FETCH
         cursor.execute(
             "SELECT id FROM access_log l WHERE NOT EXISTS (SELECT FROM access_unsealed u WHERE u.id = l.id) ORDER BY id"
         )
-        for (number,) in cursor:
-            place = bisect_left(known, number)
-            if place == len(known) or known[place] != number:
+        for count, (number,) in enumerate(cursor):
+            if count % FETCH == 0:
+                went_on()
+            if number not in members:
                 yield int(number)
 
 
@@ -186,13 +209,14 @@ async def _bounds(settings: Settings) -> tuple[Offsets, Offsets]:
 
 
 async def _compare(
-    settings: Settings, first: Offsets, ends: Offsets, keys: Trusted, heads: Heads, report: Report
+    settings: Settings, first: Offsets, ends: Offsets, keys: Trusted, heads: Heads, report: Report, progress: Progress
 ) -> None:
     """What stands in the topic cannot be taken back: a chain that was written anew, or ends too early, shows."""
     told: set[Finding] = set()
     async with tail(aiokafka_options(settings), [ANCHORS]) as log:
         log.begin(ANCHORS, first)
         while await log.reached(ANCHORS) < ends:
+            progress(report.rows)
             for record in await log.poll(POLL_MS):
                 finding = _judged(_read(record.value), keys, heads, report) if (record.offset,) < ends else None
                 if finding is not None and finding not in told and len(told) < MOST_MISSING:

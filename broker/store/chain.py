@@ -160,12 +160,3 @@ def unanchored(connection: Connection, limit: int) -> list[tuple[int, int, bytes
 def anchored(connection: Connection, numbers: Sequence[int]) -> None:
     """They are in the topic."""
     connection.execute("UPDATE access_segment SET anchored = true WHERE number = ANY(%s)", [list(numbers)])
-
-
-def found_whole(connection: Connection, number: int) -> None:
-    """Note when the chain was last found whole, and up to which segment."""
-    connection.execute(
-        "INSERT INTO access_verified (at, number) VALUES (clock_timestamp(), %s)"
-        " ON CONFLICT (only_one) DO UPDATE SET at = excluded.at, number = excluded.number",
-        [number],
-    )

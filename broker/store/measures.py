@@ -15,7 +15,7 @@ Connection = psycopg.Connection[Any]
 
 def read(connection: Connection) -> Measures:
     """All of it now. Agreements are few; open rejections are counted one by one, so this is not asked all the time."""
-    unsealed, verified = connection.execute(query("measure_log")).fetchone() or (0.0, None)
+    (unsealed,) = connection.execute(query("measure_log")).fetchone() or (0.0,)
     return Measures(
         outbox={(): outbox.depth(connection)},
         sources={(authority, system): at for authority, system, at in connection.execute(query("measure_sources"))},
@@ -23,7 +23,6 @@ def read(connection: Connection) -> Measures:
         agreements={tuple(row): 1 for row in connection.execute(query("measure_agreements"))},
         **_reconciliations(connection),
         unsealed={(): unsealed},
-        verified={} if verified is None else {(): verified},
     )
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,9 @@ from broker import metrics, sealing_key
 from broker.cli import main
 from broker.domain import chain
 from broker.domain.chain import Finding, Flaw
+from broker.metrics import LOOKED_THROUGH, Kept
+from broker.processing import reverifying
+from broker.processing.reverifying import StopAskedError, Verifier
 from broker.processing.sealing import Sealer
 from broker.processing.verifying import NoKeyError, Report, verify
 from broker.settings import Settings
@@ -93,9 +98,7 @@ def test_what_is_as_it_was_sealed_is_found_whole_and_the_tail_is_no_flaw(log: Lo
     log.read(CITIZENS[0])
     report = log.verify()
     assert (report.segments, report.rows, report.anchors, report.unsealed, report.findings) == (2, 5, 2, 1, [])
-    measured = measures.read(log.admin)
-    assert 0 < measured.unsealed[()] < 60
-    assert measured.verified[()] == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
+    assert 0 < measures.read(log.admin).unsealed[()] < 60
 
 
 def test_a_row_that_is_not_committed_yet_is_sealed_later_and_not_lost(log: Log) -> None:
@@ -255,6 +258,59 @@ def test_the_command_says_which_row_and_exits_with_three(log: Log) -> None:
     log.admin.execute("UPDATE access_log SET overview = 'hok' WHERE id = %s", [log.ids[1]])
     wrong = CliRunner().invoke(main, ["verify"], env=environment)
     assert (wrong.exit_code, f"changed: segment 1, row {log.ids[1]}" in wrong.stdout) == (3, True)
+
+
+def told(kept: Kept) -> dict[str, float]:
+    """By the end of its name, and by flaw."""
+    return {
+        sample.labels.get("flaw", family.name.removeprefix("sagsbro_access_log_")): sample.value
+        for family in kept.collect()
+        for sample in family.samples
+    }
+
+
+def test_the_verifier_tells_a_flaw_until_it_is_mended_and_when_all_was_last_whole(log: Log) -> None:
+    log.sealed(3)
+    kept = Kept(rows=LOOKED_THROUGH)
+    verifier, never = Verifier(log.settings, log.admin, kept), threading.Event()
+    began = time.time()
+    verifier.round(never)
+    first = told(kept)
+    flawless: dict[str, float] = dict.fromkeys(Flaw, 0)
+    assert first == {"verified_timestamp_seconds": first["verified_timestamp_seconds"], **flawless}
+    assert began <= first["verified_timestamp_seconds"] <= time.time()
+    log.admin.execute("UPDATE access_log SET purpose = 'another' WHERE id = %s", [log.ids[1]])
+    verifier.round(never)
+    assert told(kept) == {**first, Flaw.CHANGED: 1}
+    log.admin.execute("UPDATE access_log SET purpose = NULL WHERE id = %s", [log.ids[1]])
+    verifier.round(never)
+    second = told(kept)
+    assert second[Flaw.CHANGED] == 0
+    assert second["verified_timestamp_seconds"] > first["verified_timestamp_seconds"]
+
+
+def test_one_verifier_at_a_time_tells_and_none_once_it_has_stopped(log: Log) -> None:
+    log.sealed(1)
+    stop, both = threading.Event(), [Kept(rows=LOOKED_THROUGH), Kept(rows=LOOKED_THROUGH)]
+    threads = [threading.Thread(target=reverifying.keep, args=(log.settings, stop, kept)) for kept in both]
+    for thread in threads:
+        thread.start()
+    while not any(told(kept) for kept in both):
+        assert any(thread.is_alive() for thread in threads)
+    assert sorted(map(bool, map(told, both))) == [False, True]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [told(kept) for kept in both] == [{}, {}]
+
+
+def test_a_round_ends_at_once_when_the_process_is_to_stop(log: Log) -> None:
+    log.sealed(1, 1)
+    kept, stop = Kept(rows=LOOKED_THROUGH), threading.Event()
+    stop.set()
+    with pytest.raises(StopAskedError):
+        Verifier(log.settings, log.admin, kept).round(stop)
+    assert told(kept) == {}
 
 
 def test_look_ups_of_the_watched_and_of_many_citizens_raise_alarms_once(log: Log) -> None:

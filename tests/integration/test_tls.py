@@ -24,6 +24,7 @@ from confluent_kafka.admin import (
 )
 from pydantic import SecretStr
 
+from broker import certificates
 from broker.cli.setup import prepare
 from broker.security import Issuer
 from broker.settings import Settings
@@ -302,7 +303,7 @@ def test_a_secret_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "sagsbro_database_file" in ended.stderr
 
 
-def test_every_file_with_certificates_is_listed_by_its_setting(secured: Secured) -> None:
+def test_the_end_of_every_certificate_in_use_is_watched(secured: Secured) -> None:
     settings = secured.by_certificate().model_copy(
         update={
             "database": SecretStr("postgresql://h/d?sslmode=verify-full&sslrootcert=/r.pem"),
@@ -310,11 +311,11 @@ def test_every_file_with_certificates_is_listed_by_its_setting(secured: Secured)
             "api_client_ca": Path("/c.pem"),
         }
     )
-    assert settings.certificate_files == {
-        "kafka_security.ssl_cafile": secured.ca.file,
-        "kafka_security.ssl_certfile": secured.client,
-        "database.sslrootcert": Path("/r.pem"),
-        "api_certificate": Path("/a.pem"),
+    assert certificates.files(settings) == {
+        "kafka_ca": secured.ca.file,
+        "kafka_client": secured.client,
+        "database_ca": Path("/r.pem"),
+        "api": Path("/a.pem"),
         "api_client_ca": Path("/c.pem"),
     }
-    assert Settings(database=SecretStr("postgresql://h/d?sslrootcert=system")).certificate_files == {}
+    assert certificates.files(Settings(database=SecretStr("postgresql://h/d?sslrootcert=system"))) == {}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.chain import GENESIS, Flaw, Row, compared, digest, packed, sealed, unpacked
+from broker.processing.verifying import Ids
 
 CONTENTS = st.lists(st.tuples(st.integers(0, 2**62), st.text(), st.none() | st.text()), max_size=6, unique=True)
 
@@ -54,3 +55,11 @@ def test_a_segment_is_whole_only_with_its_own_number_time_past_and_rows(
 def test_a_list_that_was_cut_short_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="sealed rows"):
         unpacked(packed([Row(1, bytes(32))])[:-1])
+
+
+@given(st.lists(st.integers(0, 50)), st.booleans())
+def test_an_id_is_known_when_it_was_added_in_whatever_order(added: list[int], ordered: bool) -> None:  # noqa: FBT001 - drawn
+    ids = Ids()
+    for number in sorted(added) if ordered else added:
+        ids.add(number)
+    assert [number in ids for number in range(52)] == [number in added for number in range(52)]

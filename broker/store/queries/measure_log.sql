@@ -1,4 +1,3 @@
--- How long the oldest row of the log has waited for the sealer, in seconds; when the chain was last found whole, if ever.
+-- How long the oldest row of the log has waited for the sealer, in seconds.
 SELECT coalesce(extract(epoch FROM clock_timestamp() - (
-        SELECT min(at) FROM access_log WHERE id = (SELECT min(id) FROM access_unsealed))), 0)::float8,
-    (SELECT extract(epoch FROM at)::float8 FROM access_verified)
+        SELECT min(at) FROM access_log WHERE id = (SELECT min(id) FROM access_unsealed))), 0)::float8
