@@ -18,6 +18,10 @@ SELECT e.published, json_build_object(
 ) AS body
 FROM kle_edition e;
 
+-- What was published and is deleted since has had its tombstones.
+DELETE FROM published p WHERE NOT EXISTS (
+    SELECT FROM entry e WHERE (e.authority, e.system, e.case_id) = (p.authority, p.system, p.case_id));
+
 -- The newest edition that says how long a number's cases are kept; one imported as CSV says nothing.
 CREATE VIEW kle_deletion AS
 SELECT DISTINCT ON (number) number, preservation, deletion
