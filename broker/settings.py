@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """The Ed25519 key, in a PEM file, that signs the log of reads; out of reach of whoever owns the database."""
     seal_public_keys: list[str] = []
     """Keys whose signatures count beside the own one, base64: earlier ones; all of them where there is no own one."""
+    cpr_registrars: list[str] = []
+    """CVR numbers of the authorities whose consent tokens may join two numbers to one person; a topic always may."""
     access_log_days: int = 1826
     """How long the log of reads is kept: five years."""
 

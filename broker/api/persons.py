@@ -70,7 +70,7 @@ async def _put(core: Core, token: Token, kind: Kind, said: Any) -> JSONResponse:
     flaws = {place: each for place, each in enumerate(read_each) if isinstance(each, Rejected)}
     if not flaws:
         registrations = [each for each in read_each if isinstance(each, Registration)]
-        flaws = await asyncio.to_thread(_register, core.settings.dsn, registrations, _author(token))
+        flaws = await asyncio.to_thread(_register, core.settings.dsn, registrations, _author(core, token))
     if flaws:
         return _refused(flaws)
     return JSONResponse({"accepted": len(listed)}, 202)
@@ -100,12 +100,12 @@ def _register(dsn: str, registrations: Sequence[Registration], author: Author) -
     return flaws
 
 
-def _author(token: Token) -> Author:
+def _author(core: Core, token: Token) -> Author:
     name = token.name or token.subject
     if token.role is Role.CITIZEN:
         # A token without a number is nobody's: no registration is of an empty one.
         return Author("citizen", frozenset(), token.citizen or "")
-    return Author(name, token.authorities)
+    return Author(name, token.authorities, may_join=not token.authorities.isdisjoint(core.settings.cpr_registrars))
 
 
 def _refused(flaws: dict[int, Rejected]) -> JSONResponse:

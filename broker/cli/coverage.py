@@ -17,6 +17,7 @@ _COLUMNS = {
     "state": "state",
     "entries": "entries",
     "incomplete": "incomplete",
+    "retention_overdue": "kept too long",
     "last_event_at": "last event",
     "rejections_open": "rejected",
     "reconciled_at": "reconciled",

@@ -9,6 +9,7 @@ from typing import Final
 
 from broker.domain.kle_rules import Rules
 from broker.domain.outcome import Code, Rejected
+from broker.domain.retention import Retention
 
 _NUMBER = re.compile(r"\d\d\.\d\d\.\d\d", re.ASCII)
 _FACET = re.compile(r"[A-ZÆØÅ]\d\d", re.ASCII)
@@ -78,12 +79,14 @@ class Edition:
     """One published edition of the subjects, or of the facets: number -> title.
 
     retired: number -> the first day on which it is gone. successors: number that is gone -> what took its place.
+    retention: number -> how long its cases are kept, where the edition says so.
     """
 
     published: date
     titles: Mapping[str, str]
     retired: Mapping[str, date] = field(default_factory=dict)
     successors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    retention: Mapping[str, Retention] = field(default_factory=dict)
 
     def holds(self, number: str, on: date) -> bool:
         """Whether it knows the number, and has not retired it by then."""

@@ -19,6 +19,7 @@ import orjson
 
 from broker.domain.kle import Edition, is_facet, is_number
 from broker.domain.outcome import Rejected
+from broker.domain.retention import Retention, retention
 from broker.intake.xml import Element, local_name, parse
 
 MOST: Final = 2_000_000
@@ -48,6 +49,7 @@ class Reading:
     titles: Mapping[str, str]
     retired: Mapping[str, date] = field(default_factory=dict)
     successors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    retention: Mapping[str, Retention] = field(default_factory=dict)
 
     def edition(self, asked: date | None) -> Edition:
         """As the edition of the date asked for, or of its own. Raises FlawedEditionError when there is none, or two."""
@@ -56,7 +58,7 @@ class Reading:
             raise FlawedEditionError("the file does not say its date of publication: give the edition's date")
         if asked not in (None, published):
             raise FlawedEditionError(f"the file says that it was published on {published}")
-        return Edition(published, self.titles, self.retired, self.successors)
+        return Edition(published, self.titles, self.retired, self.successors, self.retention)
 
 
 def read(content: bytes) -> Reading:
@@ -135,6 +137,7 @@ def _reading(kind: str, published: date | None, nodes: list[Node]) -> Reading:
     titles: dict[str, str] = {}
     retired: dict[str, date] = {}
     successors: dict[str, set[str]] = {}
+    kept: dict[str, Retention] = {}
     is_well_made = is_number if kind == "Emne" else is_facet
     for place, node in enumerate(nodes, 1):
         number, title = (next(_texts(node, f"{kind}{name}"), "") for name in ("Nr", "Titel"))
@@ -146,6 +149,8 @@ def _reading(kind: str, published: date | None, nodes: list[Node]) -> Reading:
         if number in titles:
             raise FlawedEditionError(f"{where}: {number} is there twice")
         titles[number] = title
+        if kind == "Emne" and (said := _retention(node, number)) is not None:
+            kept[number] = said
         gone, replaced_by = _history(node, number)
         if gone is not None:
             retired[number] = gone
@@ -154,9 +159,16 @@ def _reading(kind: str, published: date | None, nodes: list[Node]) -> Reading:
         for before in _predecessors(node):
             if before != number:
                 successors.setdefault(before, set()).add(number)
-    return Reading(
-        _KINDS[kind], published, titles, retired, {number: frozenset(by) for number, by in successors.items()}
-    )
+    followed = {number: frozenset(by) for number, by in successors.items()}
+    return Reading(_KINDS[kind], published, titles, retired, followed, kept)
+
+
+def _retention(node: Node, number: str) -> Retention | None:
+    names = ("BevaringJaevnfoerArkivloven", "SletningJaevnfoerPersondataloven")
+    try:
+        return retention(*(next(_texts(node, name), "") for name in names))
+    except ValueError as flaw:
+        raise FlawedEditionError(f"{number}: {flaw}") from None
 
 
 def _history(node: Node, number: str) -> tuple[date | None, list[str]]:

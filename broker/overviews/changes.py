@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from broker.domain.agreement import Facts
 from broker.domain.entry import Entry, party_ref
 from broker.domain.identity import EntryKey
-from broker.domain.policy import Deny, Overview, Permit, Query, Reader, Reason, decide, refused
+from broker.domain.policy import Overview, Permit, Query, Reader, Reason, decide, refused
 from broker.overviews.asking import known, with_parties
 from broker.overviews.feed import Feed
 from broker.overviews.grants import bounds
@@ -23,7 +23,8 @@ from broker.store.second_line import behind
 from broker.store.subscriptions import Subscription
 from broker.stream.topics import OVERVIEWS
 
-NOT_THERE: Final = "not_there"
+GONE: Final = "gone"
+"""Why is not written: whoever reads the log would be told that a case they may not know of is hidden, and by what."""
 
 
 class EndedError(Exception):
@@ -179,8 +180,8 @@ class Stream:
         for key, change in gone.items():
             events[change] = Event("gone", EntryKey(*key.split("/"))._asdict(), self._place)
         await self._note(connection, [(of, None, key) for key, each in permitted.items() for of in each], entries)
-        reasons = [(self._first(entries.get(key)), self._why(entries.get(key), facts, at), key) for key in gone]
-        await self._note(connection, reasons, {})
+        taken_back = [(self._first(entries.get(key)), GONE, key) for key in gone]
+        await self._note(connection, taken_back, {})
         offsets = {key: change.offset for key, change in gone.items()}
         await self._note_shown(connection, {**dict.fromkeys([key for key in permitted if permitted[key]]), **offsets})
         return events
@@ -209,12 +210,6 @@ class Stream:
 
     def _first(self, entry: Entry | None) -> str | None:
         return None if entry is None else next(iter(self._followed(entry)), None)
-
-    def _why(self, entry: Entry | None, facts: Facts, at: datetime) -> str:
-        if entry is None:
-            return NOT_THERE
-        denied = decide(entry, self._for(self._citizens), facts, at)
-        return str(denied.reason) if isinstance(denied, Deny) else NOT_THERE
 
     async def _note(
         self,

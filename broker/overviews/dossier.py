@@ -4,7 +4,7 @@ Nothing is left out, whatever an overview would hide: what the citizen is given 
 for the authority's auditors, and for nobody else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from psycopg.rows import class_row, dict_row
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from broker.domain.case import NEVER, State
 from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_ROLES
+from broker.domain.retention import closed_at
 from broker.overviews.access import NotYours, plain
 from broker.overviews.asking import numbers_of
 from broker.overviews.reading import Caller, Connection, who, written
@@ -51,7 +52,7 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
         held = await _entries(connection, persons, asked.authority)
         answer = {
             "authority": asked.authority,
-            "entries": await _shown(connection, held),
+            "entries": await _shown(connection, held, await _retention(connection, held)),
             "rejected_events": await _rejected(connection, numbers, asked.authority),
             "registered": await _rows(connection, "dossier_register", within),
             "glass_broken": await _rows(connection, "dossier_break_glass", within),
@@ -59,7 +60,6 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
             "followed_until": await _followed(connection, numbers),
             "sources": sorted({found.system for found in held}),
             "kept_in_topics_days": {topic.name: _kept_days(topic.config) for topic in TOPICS},
-            "retention": {"deletion_rules": None, "because": "the KLE editions imported here carry no deletion rules"},
         }
         keys = [f"{found.authority}/{found.system}/{found.case_id}" for found in held]
         await written(connection, Access(who(caller.reader), LOG, "permit", asked.purpose, about, BASIS, None, keys))
@@ -75,7 +75,21 @@ async def _entries(connection: Connection, persons: Sequence[str], authority: st
         return await cursor.fetchall()
 
 
-async def _shown(connection: Connection, held: Sequence[Found]) -> list[dict[str, Any]]:
+async def _retention(connection: Connection, held: Sequence[Found]) -> dict[str, dict[str, Any]]:
+    """By the key of an entry: what KLE says of how long it is kept; nothing where no edition here does.
+
+    delete_after: None where the case is not closed, or KLE states no deletion.
+    """
+    states = [(found, found.state()) for found in held]
+    entries = [(found.entry(state), closed_at(state)) for found, state in states]
+    asked = {"numbers": [entry.kle for entry, _ in entries], "closed_at": [closed for _, closed in entries]}
+    rows = await _rows(connection, "dossier_retention", asked)
+    return {str(entries[row.pop("ordinal") - 1][0].key): row for row in rows}
+
+
+async def _shown(
+    connection: Connection, held: Sequence[Found], retention: Mapping[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
     """The state group by group, as it is held, with its documents."""
     states = [(found, found.state()) for found in held]
     known = await documents.of(connection, ((found.entry(state).key, state) for found, state in states))
@@ -86,7 +100,10 @@ async def _shown(connection: Connection, held: Sequence[Found]) -> list[dict[str
         ]
         for reference, by_system in known.items()
     }
-    return [_entry(found, state, registered) for found, state in states]
+    return [
+        _entry(found, state, registered) | {"retention": retention.get(str(found.entry(state).key))}
+        for found, state in states
+    ]
 
 
 def _entry(found: Found, state: State, registered: dict[str, Any]) -> dict[str, Any]:

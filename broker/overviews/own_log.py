@@ -84,7 +84,8 @@ def _line(alike: Sequence[Look], own: str) -> dict[str, Any]:
         "purpose": look.purpose,
         "permitted": look.decision == "permit",
         "times": len(alike),
-        "cases": len({case for one in alike for case in one.cases}),
+        # Of what was not shown it is not told how many there are.
+        "cases": len({case for one in alike for case in one.cases}) if look.decision == "permit" else 0,
         "first_at": text(min(moments)),
         "last_at": text(max(moments)),
     }

@@ -9,6 +9,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -88,6 +89,16 @@ def messages(claim: outbox.Claim) -> tuple[list[Message], list[tuple[str, EntryK
     return sent, new
 
 
+def taken_back(sent: Sequence[Message]) -> list[tuple[str, EntryKey]]:
+    """(overview, entry) for every tombstone of a sparse topic."""
+    sparse = {topic.name: name for name, topic in OVERVIEWS.items() if topic.sparse}
+    return [
+        (sparse[topic], EntryKey(*key.decode().split("/")))
+        for topic, key, value in sent
+        if value is None and topic in sparse
+    ]
+
+
 def bounded(schema: str, value: dict[str, Any], bulk: str) -> bytes:
     """The framed value; without its bulk when it would be too large for the topic."""
     encoded = encode(schema, value)
@@ -131,6 +142,8 @@ class Shard:
             if new:
                 outbox.note_published(self._connection, new)
             self._send(sent)
+            if gone := taken_back(sent):
+                outbox.forget_published(self._connection, gone)
             outbox.settle(self._connection, self._shard, claim.entries)
             _measure(claim)
         return full

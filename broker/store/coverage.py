@@ -6,6 +6,7 @@ another page may be counted twice or not at all until the next round. Exactness 
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
@@ -15,7 +16,9 @@ import psycopg
 from broker.domain import coverage
 from broker.domain.agreement import AgreementState
 from broker.domain.coverage import OTHER, Known
+from broker.domain.retention import closed_at
 from broker.store.database import query
+from broker.store.document import load
 
 Connection = psycopg.Connection[Any]
 Async = psycopg.AsyncConnection[Any]
@@ -43,6 +46,7 @@ def _count_part(connection: Connection, pages: int) -> bool:
             connection.execute(query("coverage_count_rejections"), areas)
         which = {"part": part, "first": f"({part * pages},0)", "until": f"({(part + 1) * pages},0)"}
         connection.execute(query("coverage_count"), areas | which)
+        _count_overdue(connection, which)
         if part < last:
             connection.execute("UPDATE coverage_round SET next_part = next_part + 1")
             return False
@@ -50,6 +54,19 @@ def _count_part(connection: Connection, pages: int) -> bool:
         connection.execute(query("coverage_sum"))
         connection.execute("UPDATE coverage_round SET next_part = 0, counted_at = began_at")
     return True
+
+
+def _count_overdue(connection: Connection, which: dict[str, Any]) -> None:
+    """When a case was closed stands in its document alone: those are read that were made long enough ago."""
+    overdue: Counter[tuple[str, str, str]] = Counter()
+    with connection.cursor("old_entries") as cursor:
+        for authority, system, number, closed_by, document in cursor.execute(query("coverage_old"), which):
+            closed = closed_at(load(document))
+            if closed is not None and closed <= closed_by:
+                overdue[authority, system, coverage.area_of(number)] += 1
+    authorities, systems, areas = zip(*overdue, strict=True) if overdue else ((), (), ())
+    counted = {"overdue_authorities": list(authorities), "overdue_systems": list(systems), "overdue_areas": list(areas)}
+    connection.execute(query("coverage_overdue"), {**counted, "overdue": list(overdue.values()), "part": which["part"]})
 
 
 async def rows(connection: Async, authorities: Iterable[str] | None, on: date) -> list[dict[str, Any]]:
@@ -69,7 +86,10 @@ async def rows(connection: Async, authorities: Iterable[str] | None, on: date) -
     reconciled = await read("coverage_reconciled") if there == (True,) else []
     known = Known(
         {(authority, system): (AgreementState(state), until) for authority, system, state, until in agreements},
-        {(authority, system, area): (all_, part, last) for authority, system, area, all_, part, last in entries},
+        {
+            (authority, system, area): (all_, part, last, old)
+            for authority, system, area, all_, part, last, old in entries
+        },
         {(authority, system, area): number for authority, system, area, number in rejections},
         {(authority, system, area): (at, number) for authority, system, area, at, number in reconciled},
         again,

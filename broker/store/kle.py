@@ -5,6 +5,7 @@ Every change is one change of the reference data. What says the same as before i
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import asdict, astuple
 from datetime import date
 from typing import Any, Final, LiteralString
 
@@ -14,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from broker.domain.kle import Edition, difference
 from broker.domain.kle_rules import ANY
+from broker.domain.retention import Retention
 from broker.store import kle_book
 from broker.store.change import changing
 from broker.store.database import query
@@ -21,6 +23,7 @@ from broker.store.kle_shapes import LocalNumber
 from broker.store.reference import Kept, Putter
 
 Connection = psycopg.AsyncConnection[Any]
+SUBJECTS: Final = "COPY kle_subject (published, number, title, retired, preservation, deletion) FROM STDIN"
 LOCAL: Final = Kept("kle_local", ("authority",))
 
 
@@ -42,7 +45,7 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
         if not before or before[-1] != edition:
             await connection.execute("DELETE FROM kle_edition WHERE published = %s", [edition.published])
             await connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [edition.published])
-            await _copy(connection, "COPY kle_subject (published, number, title, retired) FROM STDIN", _rows(edition))
+            await _copy(connection, SUBJECTS, _subjects(edition))
             replaced = sorted((n, by) for n, successors in edition.successors.items() for by in successors)
             await _copy(
                 connection,
@@ -104,6 +107,7 @@ async def number(connection: Connection, asked: str) -> dict[str, Any] | None:
             "retired": None if asked not in edition.retired else edition.retired[asked].isoformat(),
             "announced_retired": edition.announced(asked),
             "successors": sorted(edition.successors.get(asked, ())),
+            **asdict(edition.retention.get(asked, Retention())),
         }
         for edition in editions
         if asked in edition.titles or asked in edition.successors
@@ -199,6 +203,10 @@ async def _editions(connection: Connection, view: str, upto: date) -> list[Editi
     look_up = sql.SQL("SELECT body FROM {} WHERE published <= %s ORDER BY published").format(sql.Identifier(view))
     rows = await (await connection.execute(look_up, [upto])).fetchall()
     return [kle_book.edition(row) for (row,) in rows]
+
+
+def _subjects(edition: Edition) -> list[tuple[Any, ...]]:
+    return [(*row, *astuple(edition.retention.get(row[1], Retention()))) for row in _rows(edition)]
 
 
 def _rows(edition: Edition) -> list[tuple[Any, ...]]:

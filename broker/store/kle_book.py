@@ -6,6 +6,7 @@ from typing import Any
 
 from broker.domain.kle import Edition, KleBook, Local
 from broker.domain.kle_rules import Rule, Rules
+from broker.domain.retention import Retention
 
 
 def from_rows(rows: Mapping[str, Any]) -> KleBook:
@@ -20,12 +21,13 @@ def from_rows(rows: Mapping[str, Any]) -> KleBook:
 
 def edition(row: Mapping[str, Any]) -> Edition:
     """One of subjects or of facets."""
-    retired, successors = row.get("retired") or {}, row.get("successors") or {}
+    retired, successors, kept = (row.get(name) or {} for name in ("retired", "successors", "retention"))
     return Edition(
         date.fromisoformat(row["published"]),
         row["titles"],
         {number: date.fromisoformat(day) for number, day in retired.items()},
         {number: frozenset(by) for number, by in successors.items()},
+        {number: Retention(*said) for number, said in kept.items()},
     )
 
 

@@ -84,9 +84,16 @@ def _published(connection: Connection, keys: Sequence[EntryKey]) -> frozenset[tu
 
 def note_published(connection: Connection, new: Sequence[tuple[str, EntryKey]]) -> None:
     """They are about to have a value in a sparse topic."""
-    connection.execute(
-        query("note_published"), {"overviews": [name for name, _ in new], **_listed([key for _, key in new])}
-    )
+    connection.execute(query("note_published"), _by_overview(new))
+
+
+def forget_published(connection: Connection, gone: Sequence[tuple[str, EntryKey]]) -> None:
+    """Their tombstones are in the sparse topic. For the session with the shard's lock alone: another may publish."""
+    connection.execute(query("forget_published"), _by_overview(gone))
+
+
+def _by_overview(listed: Sequence[tuple[str, EntryKey]]) -> dict[str, Any]:
+    return {"overviews": [name for name, _ in listed], **_listed([key for _, key in listed])}
 
 
 def _listed(keys: Sequence[EntryKey]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from broker.overviews.reading import Caller
 from broker.overviews.subscription import follower
 from broker.overviews.table import table
 from broker.overviews.watch import Change, Watch
-from broker.processing.publisher import messages
+from broker.processing.publisher import messages, taken_back
 from broker.store import coverage, database, outbox, subscriptions
 from broker.stream.framing import Decoder
 from broker.stream.topics import OVERVIEWS
@@ -108,8 +108,12 @@ def published(index: Index, facts: Facts, states: States, read: Topics) -> Topic
             for topic, key, value in sent:
                 entry = EntryKey(*key.decode().split("/"))
                 read = {**read, (names[topic], entry): None if value is None else dict(decoder.decode(value))}
+            outbox.forget_published(connection, taken_back(sent))
             outbox.settle(connection, shard, claim.entries)
-    return {of: value for of, value in read.items() if value is not None}
+        noted = connection.execute("SELECT overview, authority, system, case_id::text FROM published").fetchall()
+    held: Topics = {of: value for of, value in read.items() if value is not None}
+    assert {(name, EntryKey(*key)) for name, *key in noted} == {of for of in held if OVERVIEWS[of[0]].sparse}
+    return held
 
 
 AUDITOR = Caller(

@@ -84,6 +84,9 @@ async def test_a_tombstone_and_a_lost_party_are_told_to_who_was_shown_the_entry_
             await followed.change(a_case(3))
             assert [await before.case() for _ in range(3)] == [("gone", 1), ("gone", 2), ("entry", 3)]
             assert await later.case() == ("entry", 3)
+    # Nor does the log tell what is hidden from what is not there.
+    taken_back = [(row["reason"], len(row["cases"])) for row in followed.logged() if row["decision"] == "deny"]
+    assert taken_back == [("gone", 1), ("gone", 1)]
 
 
 async def test_a_reader_without_scope_hears_nothing(followed: World) -> None:

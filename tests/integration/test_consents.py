@@ -97,6 +97,7 @@ async def test_what_is_answered_202_is_in_force(served: World) -> None:
         ("powers-of-attorney", power(), {"role": "citizen", "citizen": OTHER_CPR}, 403, "consent_authority", ""),
         ("powers-of-attorney", power(), {"role": "citizen", "citizen": CPR}, 202, None, None),
         ("person-events", person_event("CPR_CHANGED"), {}, 422, "consent_malformed", ""),
+        ("person-events", person_event("CPR_CHANGED", new_citizen=OTHER_CPR), {}, 403, "consent_authority", ""),
         ("person-events", person_event("DECEASED"), {"role": "operator"}, 403, "forbidden", None),
         ("person-events", person_event("PROTECTED"), {}, 202, None, None),
     ],
@@ -113,6 +114,16 @@ async def test_each_flaw_has_its_code_and_place_and_never_repeats_what_was_sent(
         assert (flaw["index"], flaw["code"], flaw["pointer"]) == (0, code, pointer)
         assert flaw["remedy"]
     assert not any(number in answer.text for number in (CPR, OTHER_CPR))
+
+
+async def test_only_an_authority_that_is_named_for_it_joins_two_numbers_to_one_person(
+    database: str, kafka: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGSBRO_CPR_REGISTRARS", f'["{AUTHORITY}"]')
+    async with world(database, kafka.address) as made:
+        joined = person_event("CPR_CHANGED", new_citizen=OTHER_CPR)
+        assert (await post(made, "person-events", joined, authorities=["29189420"])).status_code == 403
+        assert (await post(made, "person-events", joined)).status_code == 202
 
 
 async def test_all_of_a_request_is_registered_or_nothing(served: World) -> None:

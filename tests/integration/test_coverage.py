@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from broker.domain.coverage import prefixes
 from broker.domain.kle import Edition
+from broker.domain.retention import Retention
 from broker.intake.edition import read
 from broker.security import Issuer
 from broker.settings import Settings
@@ -18,8 +20,10 @@ from broker.store import coverage, kle
 from broker.store.database import connect, query
 from ops.demo import landscape
 from tests.integration.referring import AARHUS, CSV, OPERATOR, READER, SENDER, UDK, Store
+from tests.integration.searching import INSERT, listed, row, state_like
 from tests.integration.test_reference_command import instance, sagsbro
 from tests.integration.test_reference_http import Client, api
+from tests.unit.worlds import an_entry
 
 __all__ = ["instance"]
 ENTRIES = 2000
@@ -90,6 +94,50 @@ def test_a_round_goes_on_where_it_was_and_one_step_reads_one_part(store: Store) 
         ) == ["Tid Range Scan"]
 
 
+def closed(number: int, days_ago: float | None, kle: str = "27.36.04", made_days_ago: int = 4000) -> tuple[Any, ...]:
+    """The row of a case that was closed so long ago, or never."""
+    today = time.time()
+    steps = [{"state": "OPSTAAET", "effective_from": 0}]
+    if days_ago is not None:
+        steps.append({"state": "AFSLUTTET", "effective_from": int((today - days_ago * 86_400) * 1e6)})
+    created_at = int((today - made_days_ago * 86_400) * 1e6)
+    entry = an_entry(AARHUS, kle, 1, user_key="S-1", created_at=created_at)
+    return row(*state_like(entry, number, progress=listed(*steps)))
+
+
+def test_cases_that_are_closed_and_past_the_deletion_rule_are_counted_whatever_else_is_there(store: Store) -> None:
+    kept = {"27.36.04": Retention("K", "P1825D"), "27.36.08": Retention("K5", None), "15.20.01": Retention("B", "P5Y")}
+    edition = Edition(date(2020, 1, 1), dict.fromkeys(kept, "Emne"), retention=kept)
+    store.does(lambda connection: kle.put_edition(connection, edition, OPERATOR))
+    later = Edition(date(2021, 1, 1), dict.fromkeys(kept, "Emne"))  # one that was imported as CSV says nothing of it
+    store.does(lambda connection: kle.put_edition(connection, later, OPERATOR))
+    cases = [
+        closed(1, 1826),
+        closed(2, 1824),
+        closed(3, None),
+        closed(4, 3000, "27.36.08"),
+        closed(5, 1830, "15.20.01"),
+        closed(6, 1820, "15.20.01"),
+        closed(7, 3000, "32.45.08"),
+        closed(8, 3000),
+    ]
+    with connect(store.dsn, "test") as connection, connection.cursor() as cursor:
+        cursor.executemany(INSERT.encode(), cases)
+    counted(store)
+    with api(store, role="operator", authorities=[AARHUS]) as client:
+        told = {row["kle_area"]: row["retention_overdue"] for row in client.get("/v1/coverage").json()}
+    assert {area: number for area, number in told.items() if number} == {"27.*": 2, "other": 1}
+    store.rows("DELETE FROM entry RETURNING 1")
+    with connect(store.dsn, "test") as connection, connection.cursor() as cursor:
+        cursor.executemany(INSERT.encode(), cases[1:3])
+    assert [number for *_, number in overdue(store)] == [0]
+
+
+def overdue(store: Store) -> list[tuple[Any, ...]]:
+    counted(store)
+    return store.rows("SELECT authority, system, kle_area, retention_overdue FROM coverage_entry")
+
+
 def rejected(store: Store, authority: str, kle: str | None, state: str = "open") -> None:
     with connect(store.dsn, "test") as connection:
         connection.execute(
@@ -121,6 +169,7 @@ def test_over_http_a_token_is_told_of_its_own_authorities_alone(store: Store) ->
             "state": "FULL",
             "entries": 0,
             "incomplete": 0,
+            "retention_overdue": 0,
             "last_event_at": None,
             "rejections_open": 0,
             "reconciled_at": None,

@@ -24,8 +24,8 @@ from tests.integration.registering import (
     power,
     put,
 )
-from tests.integration.running import AUTHORITY, CPR, OTHER
-from tests.integration.searching import INSERT, row
+from tests.integration.running import AUTHORITY, CPR, KLE, OTHER
+from tests.integration.searching import INSERT, listed, row
 
 
 @pytest.fixture
@@ -66,6 +66,17 @@ async def test_everything_is_there_also_what_no_overview_shows(logged: Logged) -
         " WHERE overview = 'dossier'"
     )
     assert logged_row == ("permit", "right_of_access", "Indsigt", 3, True)
+
+
+async def test_until_when_kle_lets_a_case_be_kept_is_there_where_it_is_closed(logged: Logged) -> None:
+    ended = {"state": "AFSLUTTET", "effective_from": 1_714_550_400_000_000}
+    logged.execute(INSERT, *row(*a_case(2, groups={"progress": listed(ended)})))
+    logged.execute("UPDATE kle_subject SET preservation = 'K', deletion = 'P1825D' WHERE number = %s", KLE)
+    open_case, closed_case = (await logged.post("/v1/dossier", ASKED, **AUDITOR)).json()["entries"]
+    rule = {"preservation": "K", "deletion": "P1825D"}
+    assert open_case["retention"] == {**rule, "closed_at": None, "delete_after": None}
+    at = {"closed_at": "2024-05-01T08:00:00.000000Z", "delete_after": "2029-04-30T08:00:00.000000Z"}
+    assert closed_case["retention"] == rule | at
 
 
 async def test_what_is_registered_is_there_and_what_is_held_by_an_earlier_number(logged: Logged) -> None:

@@ -150,15 +150,31 @@ async def test_a_past_moment_is_explained_by_the_register_of_then_as_it_was_expl
     assert (verdict, tests["register"]["verdict"]) == ("unknown", "unknown")
 
 
+def switched(logged: Logged, version: int, *, on: bool) -> None:
+    """Whether the municipality lets its citizens see their cases; as if it had always been so."""
+    if version == 1:
+        joined_to(logged, "borgerblikket")
+    view = {"authority": AUTHORITY, "kle": "N*", "on": on, "from_date": "2020-01-01", "active_exempt": True}
+    said = json.dumps([{**view, "systems": [], "title": "TITLE", "documents": True}])
+    statement = "INSERT INTO citizen_view VALUES (%s, %s, %s::jsonb, 'test', '2026-01-01Z')"
+    logged.execute(statement, AUTHORITY, version, said)
+    logged.execute("UPDATE reference_revision SET revision = revision + 1")
+
+
+async def test_a_citizen_is_told_of_a_past_moment_only_while_they_may_see_the_case_now(logged: Logged) -> None:
+    since_january(logged)
+    switched(logged, 1, on=True)
+    asked = {**CASE, "overview": "borgerblikket", "at": soon()}
+    assert (await steps(logged, asked, **CITIZEN))[0] == "permit"
+    switched(logged, 2, on=False)
+    logged.execute("UPDATE citizen_view SET put_at = clock_timestamp() WHERE version = 2")
+    answer = await logged.post("/v1/explain", asked, **CITIZEN)
+    assert answer.status_code == 404
+
+
 async def test_a_power_of_then_is_that_of_its_registrations_and_its_representatives_life(logged: Logged) -> None:
     since_january(logged)
-    joined_to(logged, "borgerblikket")
-    view = {"authority": AUTHORITY, "kle": "N*", "on": True, "from_date": "2020-01-01", "active_exempt": True}
-    view |= {"systems": [], "title": "TITLE", "documents": True}
-    logged.execute(
-        "INSERT INTO citizen_view VALUES (%s, 1, %s::jsonb, 'test', '2026-01-01Z')", AUTHORITY, json.dumps([view])
-    )
-    logged.execute("UPDATE reference_revision SET revision = revision + 1")
+    switched(logged, 1, on=True)
     reader = {"role": "citizen", "citizen": OTHER_CPR}
     told = await said_as_it_came(
         logged,

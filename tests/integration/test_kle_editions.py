@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from broker.cli.running import OWNER
 from broker.domain.kle import Edition, KleBook, Mapped, announced, difference
 from broker.domain.outcome import Code, Rejected
+from broker.domain.retention import Retention
 from broker.intake.edition import read
 from broker.store import database, facts, kle
 from broker.store.reference import NotYoursError
@@ -57,16 +59,19 @@ def test_everything_an_edition_says_comes_back_from_the_database(store: Store) -
     assert (known["title"], known["in_newest_edition"]) == ("Mad", False)
     assert known["editions"][1] == {
         "edition": "2025-05-01", "title": "Mad", "retired": "2011-02-01", "announced_retired": None,
-        "successors": ["27.36.16"],
+        "successors": ["27.36.16"], "preservation": "K", "deletion": None,
     }  # fmt: skip
 
 
-def test_a_change_of_nothing_but_a_retirement_is_a_change(store: Store) -> None:
+def test_a_change_of_nothing_but_a_retirement_or_of_how_long_is_kept_is_a_change(store: Store) -> None:
     book = both(store)
-    gone = Edition(SECOND, book.editions[1].titles, {"27.36.16": date(2027, 1, 1)}, book.editions[1].successors)
+    was = book.editions[1]
+    gone = replace(was, retired={"27.36.16": date(2027, 1, 1)})
+    kept = replace(gone, retention={**was.retention, "27.36.04": Retention("K", "P1825D")})
     revision = store.revision
     store.does(lambda connection: kle.put_edition(connection, gone, OWNER))
-    assert store.revision == revision + 1
+    store.does(lambda connection: kle.put_edition(connection, kept, OWNER))
+    assert store.revision == revision + 2
 
 
 def test_two_editions_are_compared_with_the_entries_on_each_number(store: Store, instance: Path) -> None:

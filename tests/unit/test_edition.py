@@ -1,6 +1,7 @@
 """Every form in which KLE is given out is read, with the oddities of real files; everything else is refused."""
 
 import json
+from dataclasses import astuple
 from datetime import date
 from typing import Any
 
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.kle import Edition
+from broker.domain.retention import Retention
 from broker.intake.edition import FlawedEditionError, Reading, read
 
 CSV = "emnenr,titel\n27,Social\n27.36,Hjælp\n27.36.04,Hjemmehjælp\n27.36.08,Madservice\n"
 EXPECTED = {"27.36.04": "Hjemmehjælp", "27.36.08": "Madservice"}
+ONE = {"EmneNr": "27.36.04", "EmneTitel": "x"}
 LISTS = "http://www.kle-online.dk/rest/resources/emne/liste"
 SHARED = "http://www.kle-online.dk/rest/resources/emneplan"
 
@@ -47,7 +50,38 @@ def moved(*successors: str) -> str:
 
 def test_the_nested_plan_is_read() -> None:
     edition = read(plan(subject("27.36.04", "Hjemmehjælp"), subject("27.36.08", "Madservice"))).edition(None)
-    assert edition == Edition(date(2025, 5, 1), EXPECTED)
+    assert edition == Edition(date(2025, 5, 1), EXPECTED, retention=dict.fromkeys(EXPECTED, Retention("K")))
+
+
+KEPT = {
+    "27.36.04": Retention("K5", "P1825D"),
+    "27.36.08": Retention("B", "P5Y6M"),
+    "27.36.10": Retention("tom"),
+    "27.36.12": Retention(None, "P30D"),
+}
+
+
+def test_how_long_cases_are_kept_is_read_of_every_form_that_says_it() -> None:
+    names = "BevaringJaevnfoerArkivloven", "SletningJaevnfoerPersondataloven"
+    said = {
+        number: {name: value for name, value in zip(names, astuple(kept), strict=True) if value is not None}
+        for number, kept in KEPT.items()
+    }
+    subjects = "".join(
+        f"<Emne><EmneNr>{number}</EmneNr><EmneTitel>x</EmneTitel>"
+        + "".join(f"<{name}>{value}</{name}>" for name, value in each.items())
+        + "</Emne>"
+        for number, each in said.items()
+    )
+    listed = [{"EmneNr": number, "EmneTitel": "x", **each} for number, each in said.items()]
+    nothing = {"EmneNr": "27.36.14", "EmneTitel": "x", **dict.fromkeys(names, "")}
+    rest = subjects.replace("Emne>", "l:Emne>")
+    for content in (
+        plan(subjects),
+        f'<l:KLE-Emner xmlns:l="{LISTS}" xmlns="{SHARED}">{rest}</l:KLE-Emner>'.encode(),
+        json.dumps([*listed, nothing]).encode(),
+    ):
+        assert read(content).retention == KEPT
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -197,6 +231,13 @@ def test_csv_in_another_encoding_is_refused_with_its_line() -> None:
         (plan(subject("27.36.04"), subject("27.36.04")), "Emne 2: 27.36.04 is there twice"),
         (plan(published="2025-05-01"), "no subject"),
         (plan(subject("27.36.04"), published="i maj"), "UdgivelsesDato is no date"),
+        (json.dumps([{**ONE, "BevaringJaevnfoerArkivloven": "K7"}]).encode(), "27.36.04: BevaringJaevnfoerArkivloven"),
+        (json.dumps([{**ONE, "SletningJaevnfoerPersondataloven": "5 aar"}]).encode(), "27.36.04: SletningJaevnfoer"),
+        (json.dumps([{**ONE, "SletningJaevnfoerPersondataloven": "P"}]).encode(), "27.36.04: SletningJaevnfoer"),
+        (
+            json.dumps([{**ONE, "SletningJaevnfoerPersondataloven": "P9999999D"}]).encode(),
+            "27.36.04: SletningJaevnfoer",
+        ),
         (plan(subject("27.36.04", info="<Historisk><UdgaaetDato>snart</UdgaaetDato></Historisk>")), "UdgaaetDato"),
         (
             b'{"Emne": [{"EmneNr": "27.36.04", "EmneTitel": "x"}], "Handlingsfacet": [{"HandlingsfacetNr": "G01"}]}',
