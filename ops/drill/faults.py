@@ -53,6 +53,11 @@ def stopped(name: str) -> Callable[[Site], Undo]:
     return broken
 
 
+def one_of_two(site: Site) -> Undo:
+    """A second worker joins, and is gone."""
+    return stopped(site.running.add("worker"))(site)
+
+
 def away(part: Callable[[Site], Part | None]) -> Callable[[Site], Undo]:
     """Kafka or PostgreSQL."""
 
@@ -183,6 +188,7 @@ DRILL: Final = (
     Fault("no publisher runs", "PublishersDown", stopped("publisher-1")),
     Fault("Kafka is away", "DependencyAway", away(lambda site: site.running.kafka)),
     Fault("PostgreSQL is away", "DependencyAway", away(lambda site: site.running.postgres)),
+    Fault("one of two workers is gone", "ProcessDown", one_of_two),
 )  # fmt: skip
 
 NOT_DRILLED: Final = {
@@ -190,7 +196,6 @@ NOT_DRILLED: Final = {
     "EventsVisibleLateSlowly": "needs three days",
     "LagGrowing": "needs more than a small load",
     "OutboxGrowing": "needs more than a small load",
-    "ProcessDown": "needs two of a kind; fires beside others",
     "CertificateEnding": "fires beside `CertificateAtItsEnd`",
     "AccessAlarm": "no fault",
     "BreakGlass": "no fault",
