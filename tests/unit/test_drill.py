@@ -115,6 +115,7 @@ def test_an_alert_fires_when_first_seen_and_ends_when_it_is_gone_and_may_come_ag
     assert history.first("Silent", frozenset({("system", "sbsys")}), 0) is None
     assert history.first("Silent", frozenset(), 3) is None
     assert history.last_end("Late", frozenset(), 0) == 5
+    assert history.last_end("Late", frozenset(), 0, until=4) == 3
     assert history.others("Late", 0, 3) == ["Silent"]
 
 
