@@ -142,6 +142,14 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
             },
             "A worker at one core is at its limit: start another.",
         ),
+        Panel(
+            "Certificates: time left",
+            "timeseries",
+            "s",
+            {"{{certificate}}": "min by (certificate) (sagsbro_certificate_end_timestamp_seconds) - time()"},
+            "Three weeks before its end there is a ticket, three days before it a page.",
+            24,
+        ),
     ),
     "Sources": (
         Panel(
@@ -286,6 +294,13 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
                 "found whole, ago": "time() - max(sagsbro_access_log_verified_timestamp_seconds)",
             },
             "A second, and a day.",
+        ),
+        Panel(
+            "Flaws in the log of reads",
+            "timeseries",
+            "short",
+            {"{{flaw}}": "sum by (flaw) (sagsbro_access_log_flaws)"},
+            "What was not as it was sealed when a publisher last looked all of it through.",
         ),
         Panel(
             "From a withdrawal to the topics",

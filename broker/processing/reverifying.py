@@ -23,7 +23,7 @@ from broker.store.chain import Connection
 from broker.store.database import alone
 from broker.stream.tail import AWAY
 
-LOCK: Final = 7_346_004
+LOCK: Final = 7_346_024
 EACH_S: Final = 60.0
 MOST_S: Final = 6 * 3600.0
 SHARE: Final = 20

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+import psycopg
+
 from broker.processing import reverifying, sealing
 from broker.store.database import connect
 from ops.bench.filled import sender_of
@@ -49,6 +51,11 @@ def stopped(name: str) -> Callable[[Site], Undo]:
         return lambda: site.supervisor.resume(name)
 
     return broken
+
+
+def one_of_two(site: Site) -> Undo:
+    """A second worker joins, and is gone."""
+    return stopped(site.running.add("worker"))(site)
 
 
 def away(part: Callable[[Site], Part | None]) -> Callable[[Site], Undo]:
@@ -139,6 +146,13 @@ def poison(site: Site) -> Undo:
     return nothing
 
 
+def table_locked(site: Site) -> Undo:
+    """Somebody holds the table of entries in a session that is left open."""
+    owner = psycopg.connect(site.settings.dsn)
+    owner.execute("LOCK TABLE entry")
+    return owner.close
+
+
 def killed(site: Site) -> Undo:
     """A worker dies three times."""
     for _ in range(3):
@@ -169,19 +183,19 @@ DRILL: Final = (
         "the verifier's lock is held by somebody", "AccessLogUnverified", locked(reverifying.LOCK), HOURS,
         after=26 * 3600 / HOURS + 60,
     ),
+    Fault("somebody's open transaction holds the table of entries", "PositionStuck", table_locked),
     Fault("no worker runs", "WorkersDown", stopped("worker-1")),
     Fault("no publisher runs", "PublishersDown", stopped("publisher-1")),
     Fault("Kafka is away", "DependencyAway", away(lambda site: site.running.kafka)),
     Fault("PostgreSQL is away", "DependencyAway", away(lambda site: site.running.postgres)),
+    Fault("one of two workers is gone", "ProcessDown", one_of_two),
 )  # fmt: skip
 
 NOT_DRILLED: Final = {
     "EventsVisibleLate": "fires beside others, where events wait",
     "EventsVisibleLateSlowly": "needs three days",
-    "PositionStuck": "a hung worker is restarted by its watchdog before",
     "LagGrowing": "needs more than a small load",
     "OutboxGrowing": "needs more than a small load",
-    "ProcessDown": "needs two of a kind; fires beside others",
     "CertificateEnding": "fires beside `CertificateAtItsEnd`",
     "AccessAlarm": "no fault",
     "BreakGlass": "no fault",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from ops.drill.telling import Told
@@ -44,9 +45,9 @@ class History:
         """The first such firing that began then or later."""
         return next((one for one in self.firings if one.began >= since and one.is_one_of(name, labels)), None)
 
-    def last_end(self, name: str, labels: Labels, since: float) -> float | None:
-        """When the last such firing since then ended; None while one is on, or there was none."""
-        ends = [one.ended for one in self.firings if one.began >= since and one.is_one_of(name, labels)]
+    def last_end(self, name: str, labels: Labels, since: float, until: float = inf) -> float | None:
+        """When the last such firing that began within ended; None while one is on, or there was none."""
+        ends = [one.ended for one in self.firings if since <= one.began < until and one.is_one_of(name, labels)]
         return None if None in ends or not ends else max(end for end in ends if end is not None)
 
     def others(self, name: str, since: float, until: float) -> list[str]:

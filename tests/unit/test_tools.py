@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.tools import LOCK, NoToolError, tool
+from ops.tools import LOCK, NoToolError, started, tool
 
 
 def test_the_lock_pins_versions_and_checksums_and_names_no_host() -> None:
     packages = tomllib.loads(LOCK.read_text())["package"]
-    assert {name for one in packages for name in one["tools"]} >= {"promtool", "amtool"}
+    assert {name for one in packages for name in one["tools"]} >= {"promtool", "amtool", "prometheus-node-exporter"}
     for one in packages:
         assert re.fullmatch(r"[0-9a-f]{64}", one["sha256"])
         assert one["version"]
@@ -24,6 +24,20 @@ def test_one_on_the_path_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert tool("promtool") == program
+    assert started("promtool") == (str(program),)
+
+
+def test_one_whose_package_has_files_to_share_is_started_where_it_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr" / "share" / "prometheus").mkdir(parents=True)
+    (tmp_path / "usr" / "bin").mkdir()
+    program = tmp_path / "usr" / "bin" / "alertmanager"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert started("alertmanager")[0] == "unshare"
+    assert started("alertmanager")[-2:] == (str(tmp_path), str(program))
 
 
 def test_where_it_is_not_to_be_had_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
