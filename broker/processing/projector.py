@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
+from broker import tracing
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, Plan, plan
 from broker.domain.outcome import read_verdict
@@ -76,12 +78,12 @@ class Projector:
         try:
             if not (again and self._committed(step)):
                 arrivals = self._read([r for r in batch.records if r[0] >= position], self._decoder)
-                self._commit(step, arrivals)
+                self._commit(step, arrivals, batch)
         except RegistryUnreachable as why:
             tell("registry_unreachable", detail=str(why))
             raise TryAgain from None
         except WORLD as why:
-            self._forget()
+            self.forget()
             if isinstance(why, psycopg.errors.ProgramLimitExceeded):
                 raise
             if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
@@ -90,7 +92,7 @@ class Projector:
         if (made := self._unheard.pop(place, None)) is not None:
             _measure(*made)
 
-    def _commit(self, step: Step, arrivals: list[Arrival]) -> None:
+    def _commit(self, step: Step, arrivals: list[Arrival], batch: Batch) -> None:
         self._unheard.pop(step.place, None)
         session = self._session()
         with store.moving(session.connection, step) as revision:
@@ -98,6 +100,8 @@ class Projector:
                 session.facts = facts.load(session.connection)
             if arrivals:
                 made = self._write(session.connection, arrivals, session.facts, step.place)
+                if made.rejections:
+                    store.note_traces(session.connection, step.place, _traces(made, batch))
                 # Counted when its commit is known, be it that nobody heard of it at first.
                 self._unheard[step.place] = made, arrivals
 
@@ -118,11 +122,19 @@ class Projector:
             session = self._mine.session = Session(connection, Facts(revision=-1))
         return session
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """End this thread's session."""
         session: Session | None = getattr(self._mine, "session", None)
         if session is not None:
             session.connection.close()
             self._mine.session = None
+
+
+def _traces(made: Plan, batch: Batch) -> dict[int, UUID]:
+    """The trace ids that rejected events came with, by offset."""
+    rejected = {one["log_offset"] for one in made.rejections}
+    found = {r.offset: tracing.id_in(r.headers) for r in batch.fetched if r.offset in rejected}
+    return {offset: trace_id for offset, trace_id in found.items() if trace_id is not None}
 
 
 def _measure(made: Plan, arrivals: list[Arrival]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -140,6 +141,13 @@ def _put_rest(connection: Connection, plan: Plan, place: Place) -> None:
                 "verdicts": bytes(plan.verdicts),
             },
         )
+
+
+def note_traces(connection: Connection, place: Place, traces: Mapping[int, UUID]) -> None:
+    """By which trace the rejected events of a batch came, by their offsets."""
+    if traces:
+        said = {"offsets": list(traces), "trace_ids": list(traces.values())}
+        connection.execute(query("note_traces"), {"topic": place.topic, "partition": place.partition, **said})
 
 
 def _freshness(
