@@ -105,12 +105,16 @@ class Broker:
         assert [one.result() for one in at_work] == [None] * len(shards)
 
     async def trace(self, which: str) -> dict[str, Any]:
+        code, said = await self.command(which, "--json")
+        assert code == 0, said
+        return dict(json.loads(said))
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
         settings = self.logged.api.settings
         environment = {"SAGSBRO_DATABASE": settings.dsn, "SAGSBRO_KAFKA": settings.kafka}
-        ran = await asyncio.to_thread(CliRunner().invoke, main, ["trace", which, "--json"], env=environment)
-        assert ran.exit_code == 0, ran.output
+        ran = await asyncio.to_thread(CliRunner().invoke, main, ["trace", *arguments], env=environment)
         assert not any(secret in ran.output for secret in (CPR, "Bevilling", "employee-1", "Ea Eksempel"))
-        return dict(json.loads(ran.stdout))
+        return ran.exit_code, ran.output
 
 
 @pytest.fixture
@@ -196,6 +200,24 @@ async def test_a_trace_goes_into_the_log_by_a_step_of_our_own_and_a_false_one_is
     assert (len(own), own[0].sampled, own[0].span_id == SENT[36:52]) == (1, True, False)
     assert len({trace.trace_id for trace in went if trace is not None}) == 4
     assert not any(CPR in str(trace) for trace in went)
+
+
+async def test_people_are_told_in_lines_and_of_what_is_not_there_how_to_look_further(broker: Broker) -> None:
+    assert await broker.send(broker.first, traceparent=SENT) == 202
+    await broker.work()
+    code, said = await broker.command(broker.first["case_id"])
+    event_line, trace_line, *steps_told, case_line, waits = said.splitlines()
+    assert (code, broker.first["event_id"] in event_line, trace_line) == (0, True, f"  trace {TRACE}")
+    assert [line.split(maxsplit=1)[1] for line in steps_told] == [
+        "received",
+        "produced",
+        "answered",
+        "decided    indexed",
+        "committed",
+    ]
+    assert (case_line.startswith("case "), waits.endswith("waits for the publisher")) == (True, True)
+    code, said = await broker.command(str(uuid4()))
+    assert (code, said) == (1, "Error: nothing of it in the last 1 days: look further back with --days\n")
 
 
 async def test_an_event_sent_straight_to_kafka_is_found_by_what_stands_in_it(broker: Broker) -> None:
