@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from broker import tracing
 from broker.domain.identity import without_cpr
 
 Event = Literal[
@@ -55,7 +56,9 @@ def tell(event: Event, **fields: Any) -> None:
 
 def _write(event: Event, level: str, fields: Mapping[str, Any]) -> None:
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"at": at, "level": level, **_PROCESS, "pid": os.getpid(), "event": event}
+    line: dict[str, Any] = {"at": at, "level": level, **_PROCESS, "pid": os.getpid(), "event": event}
+    if (trace := tracing.current()) is not None:
+        line["trace_id"] = trace.trace_id
     shown = line | {name: _shown(value) for name, value in fields.items()}
     sys.stderr.write(json.dumps(shown, ensure_ascii=False) + "\n")
     sys.stderr.flush()

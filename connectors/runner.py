@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import httpx
 
+from broker import tracing
+from broker.domain.trace import TRACEPARENT
 from broker.intake.connector import load
 from connectors.retry import Asker, Patience, Unanswered
 
@@ -102,6 +104,7 @@ class Broker:
     async def push(self, body: bytes) -> Mapping[str, Any]:
         """Hand over one batch. Raises Refused, or Unanswered after many attempts."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": self.media_type}
+        headers[TRACEPARENT] = str(tracing.fresh())
         address = f"/v1/events/{self.system}"
         response = await self.asker.ask(lambda: self.client.post(address, content=body, headers=headers))
         if response.status_code not in _TAKEN:

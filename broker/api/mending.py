@@ -38,12 +38,13 @@ class Stays(NamedTuple):
 
 @dataclass(slots=True)
 class Done:
-    """Of those that were looked at. sent: events; stays: why, and how many."""
+    """Of those that were looked at, up to `after`. sent: events; stays: why, and how many."""
 
     found: int = 0
     replayed: int = 0
     sent: int = 0
     stays: Counter[str] = field(default_factory=Counter)
+    after: str = NIL
 
     def as_dict(self) -> dict[str, Any]:
         """For printing."""
@@ -60,17 +61,17 @@ class Desk:
     producer: Producer
     by: str
 
-    async def replay(self, wanted: Filter, most: int | None = None) -> Done:
-        """All open ones that the filter means, `most` of them at most. Raises Problem, KafkaUnavailable."""
-        done, after = Done(), NIL
+    async def replay(self, wanted: Filter, most: int | None = None, after: str = NIL) -> Done:
+        """All open ones that the filter means, behind `after` by id. Raises Problem, KafkaUnavailable."""
+        done = Done(after=after)
         while most is None or done.found < most:
             limit = AT_ONCE if most is None else min(AT_ONCE, most - done.found)
             async with self.connect() as connection:
                 facts = await self.facts.current(connection)
-                page = await store.taken(connection, wanted, after, limit)
+                page = await store.taken(connection, wanted, done.after, limit)
             if not page:
                 break
-            after = page[-1]["rejection_id"]
+            done.after = page[-1]["rejection_id"]
             sending = [(kept, await self._messages(kept, facts)) for kept in page]
             done.found += len(page)
             done.stays.update(made.why for _, made in sending if isinstance(made, Stays))

@@ -143,10 +143,13 @@ async def get_report(
 
 
 @router.put("")
-async def put_rejections(closing: Closing, core: Cored, token: Mender, wanted: Wanted) -> dict[str, Any]:
-    """Replay or discard all open ones that the filter means, 1000 at a time; the same again goes on with the rest.
+async def put_rejections(
+    closing: Closing, core: Cored, token: Mender, wanted: Wanted, after: UUID | None = None
+) -> dict[str, Any]:
+    """Replay or discard all open ones that the filter means, 1000 at a time.
 
     Without `expected` nothing is done: the answer says how many they are. With another number than they are: 409.
+    Where the answer has a `next`, `after` it are more; what stays open before it is not looked at again then.
     """
     _reasoned(closing)
     wanted = replace(wanted, state="open")
@@ -154,16 +157,18 @@ async def put_rejections(closing: Closing, core: Cored, token: Mender, wanted: W
         found, with_event = await store.count(connection, wanted)
     if closing.expected is None:
         return {"found": found, "with_event": with_event, "done": False}
-    if closing.expected != found:
+    if after is None and closing.expected != found:
         raise Problem(409, "count_changed", "they are another number by now: look again")
     if closing.state == "replayed":
-        done = (await _desk(core, token).replay(wanted, MOST)).as_dict()
-        return {**done, "found": found, "with_event": with_event, "done": True}
+        done = await _desk(core, token).replay(wanted, MOST, str(after or store.NIL))
+        following = done.after if done.found == MOST else None
+        return {**done.as_dict(), "found": found, "with_event": with_event, "done": True, "next": following}
     async with core.pool.connection() as connection:
         page = await store.listed(connection, wanted, MOST)
         named = [one["rejection_id"] for one in page]
         number = await store.close(connection, named, "discarded", _name(token), closing.reason)
-    return {"found": found, "with_event": with_event, "done": True, "discarded": number}
+    following = store.NIL if len(page) == MOST else None
+    return {"found": found, "with_event": with_event, "done": True, "discarded": number, "next": following}
 
 
 @router.get("/{rejection_id}")

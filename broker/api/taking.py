@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 import psycopg
@@ -13,7 +14,7 @@ import psycopg_pool
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
-from broker import metrics
+from broker import metrics, tracing
 from broker.api import bodies
 from broker.api.core import Core
 from broker.api.problems import Problem
@@ -101,11 +102,12 @@ async def _answered(
     # What must leave goes first: should only a part arrive, then rather that.
     removals = [message(removal, encoded(removal)) for removal in leaving]
     places = (await core.producer.send([*removals, *messages]))[len(removals) :]
-    receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender)
+    came = receipts.Came(datetime.fromtimestamp(at / 1_000_000, UTC), tracing.current_id())
+    receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender, came.trace_id)
     answer = Answered(receipt.status, bytes(JSONResponse(receipt.answer).body))
     async with core.pool.connection() as connection, connection.transaction():
         await receipts.put(
-            connection, receipt.receipt_id, (sender.system, token.subject), receipt.events, receipt.rejections
+            connection, receipt.receipt_id, (sender.system, token.subject), receipt.events, receipt.rejections, came
         )
         if wish is not None:
             await idempotency.answered(connection, wish, answer)

@@ -24,6 +24,7 @@ COMMANDS = {
     "consent": "consent",
     "rejections": "rejections",
     "explain": "explain",
+    "trace": "trace",
     "dossier": "dossier",
     "reconcile": "reconcile",
     "rederive": "rederive",

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
+from broker import tracing
 from broker.logs import tell
 from broker.stream.topics import CASE_EVENTS
 
@@ -61,7 +62,8 @@ class Producer:
         patience = PATIENCE + sum(len(message.value) for message in messages) / SLOWEST
         try:
             async with asyncio.timeout(patience):
-                underway = [await client.send(message.topic, message.value, message.key) for message in messages]
+                headers = tracing.kafka_headers(tracing.current())
+                underway = [await client.send(m.topic, m.value, m.key, headers=headers) for m in messages]
                 placed = [Place(record.partition, record.offset) for record in await asyncio.gather(*underway)]
         except (KafkaError, TimeoutError) as error:
             if not isinstance(error, MessageSizeTooLargeError):

@@ -37,7 +37,13 @@ class Receipt:
         return 422 if self.events and len(self.answer["rejected"]) == len(self.events) else 202
 
 
-def receipt_of(receipt_id: uuid.UUID, judged: Sequence[Judged], places: Sequence[Place], sender: Sender) -> Receipt:
+def receipt_of(
+    receipt_id: uuid.UUID,
+    judged: Sequence[Judged],
+    places: Sequence[Place],
+    sender: Sender,
+    trace_id: uuid.UUID | None = None,
+) -> Receipt:
     """The receipt of a request; `places` are those of the accepted events, in order."""
     where = iter(places)
     events = [_event(one, where) for one in judged]
@@ -49,13 +55,15 @@ def receipt_of(receipt_id: uuid.UUID, judged: Sequence[Judged], places: Sequence
         "rejected": [{**_named(one), **_why(flaw), "remedy": flaw.remedy} for one, flaw in rejected],
         "warnings": list(_warnings(judged)),
     }
-    return Receipt(receipt_id, events, rejections_of(receipt_id, judged, sender), answer)
+    return Receipt(receipt_id, events, rejections_of(receipt_id, judged, sender, trace_id), answer)
 
 
-def rejections_of(receipt_id: uuid.UUID, judged: Sequence[Judged], sender: Sender) -> list[dict[str, Any]]:
+def rejections_of(
+    receipt_id: uuid.UUID, judged: Sequence[Judged], sender: Sender, trace_id: uuid.UUID | None = None
+) -> list[dict[str, Any]]:
     """What is kept of the refused events of a request; the same request makes the same rows."""
     rows = [_rejection(receipt_id, place, one, sender) for place, one in enumerate(judged)]
-    return [row for row in rows if row is not None]
+    return [{**row, "trace_id": trace_id} for row in rows if row is not None]
 
 
 def _event(one: Judged, places: Iterator[Place]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Batch(NamedTuple):
     start: int
     next_offset: int
     records: list[tuple[int, int, bytes | None]]
+    fetched: Sequence[Any] = ()
+    """The same as the client has them, for what is looked at of few: their headers."""
 
 
 class Keeper(Protocol):
@@ -161,7 +163,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if end <= start:
             return None
         self._delivered[tp] = end
-        return Batch(tp, self._keeper.epoch, start, end, [(r.offset, r.timestamp, r.value) for r in fetched])
+        return Batch(tp, self._keeper.epoch, start, end, [(r.offset, r.timestamp, r.value) for r in fetched], fetched)
 
     def _to_message(self, tp: TP, record: Batch) -> ConsumerMessage:
         return ConsumerMessage(

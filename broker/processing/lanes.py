@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from faust.types import TP
 
@@ -44,6 +44,8 @@ class Turn(NamedTuple):
 
     step: Advance
     records: Records
+    fetched: Sequence[Any] = ()
+    """As in `Batch`."""
 
 
 class Work(Protocol):
@@ -202,13 +204,14 @@ class Lanes:
         batches = [batch for batch in batches if batch.epoch == self.epoch]
         if start is None or not batches:
             return None
-        end, records = start, []
+        end, records, fetched = start, Records(), list[Any]()
         for batch in batches:
             if batch.start > end:
                 raise PositionLost(f"{tp} continues at {batch.start}, but only {end} is written")
             records += [record for record in batch.records if record[0] >= end]
+            fetched += batch.fetched
             end = max(end, batch.next_offset)
-        return Turn(Advance(self._places[tp], start, end), records) if end > start else None
+        return Turn(Advance(self._places[tp], start, end), records, fetched) if end > start else None
 
     async def _guarded(self, writing: Coroutine[None, None, None]) -> None:
         try:

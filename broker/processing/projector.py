@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
+from broker import tracing
 from broker.domain.agreement import Facts
 from broker.domain.batch import Arrival, Place, Plan, plan
 from broker.domain.outcome import read_verdict
@@ -78,7 +80,7 @@ class Projector:
             tell("registry_unreachable", detail=str(why))
             raise TryAgain from None
         except WORLD as why:
-            self._forget()
+            self.forget()
             if isinstance(why, psycopg.errors.ProgramLimitExceeded):
                 raise
             if not isinstance(why, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
@@ -98,6 +100,9 @@ class Projector:
             if revision != session.facts.revision:
                 session.facts = facts.load(session.connection)
             made = self._write(session.connection, arrived, session.facts)
+            for turn in turns:
+                if (said := made.get(turn.step.place)) and said.rejections:
+                    store.note_traces(session.connection, turn.step.place, _traces(said, turn))
             # Counted when its commit is known, be it that nobody heard of it at first.
             self._unheard |= {place: (made[place], arrivals) for place, arrivals in arrived.items()}
 
@@ -118,11 +123,19 @@ class Projector:
             session = self._mine.session = Session(connection, Facts(revision=-1))
         return session
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """End this thread's session."""
         session: Session | None = getattr(self._mine, "session", None)
         if session is not None:
             session.connection.close()
             self._mine.session = None
+
+
+def _traces(made: Plan, turn: Turn) -> dict[int, UUID]:
+    """The trace ids that rejected events came with, by offset."""
+    rejected = {one["log_offset"] for one in made.rejections}
+    found = {r.offset: tracing.id_in(r.headers) for r in turn.fetched if r.offset in rejected}
+    return {offset: trace_id for offset, trace_id in found.items() if trace_id is not None}
 
 
 def _measure(made: Plan, arrivals: list[Arrival]) -> None:

@@ -9,7 +9,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +19,7 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from broker import tracing
 from broker.domain.agreement import Facts
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import REMEDY, Code
@@ -61,6 +62,8 @@ LOCK_IDLE_S: Final = 6
 LOCK_CLASS: Final = 7_346_001
 REJECTION_SHARD: Final = outbox.SHARDS
 Message = tuple[str, bytes, bytes | None]
+Headers = list[tuple[str, bytes]]
+NO_HEADERS: Final[Mapping[bytes, Headers]] = {}
 
 
 def messages(claim: outbox.Claim) -> tuple[list[Message], list[tuple[str, EntryKey]]]:
@@ -151,15 +154,26 @@ class Shard:
     def _rejections(self) -> bool:
         rejections = outbox.claim_rejections(self._connection, CLAIM_REJECTIONS)
         if rejections:
-            self._send([(REJECTIONS.name, r["rejection_id"].encode(), _encoded(r)) for r in rejections])
+            self._send(
+                [(REJECTIONS.name, r["rejection_id"].encode(), _encoded(r)) for r in rejections],
+                {
+                    r["rejection_id"].encode(): tracing.kafka_headers(tracing.within(r["trace_id"]))
+                    for r in rejections
+                    if r["trace_id"]
+                },
+            )
             outbox.settle_rejections(self._connection, [r["rejection_id"] for r in rejections])
         return len(rejections) == CLAIM_REJECTIONS
 
-    def _send(self, batch: list[Message]) -> None:
-        """Returns when Kafka has committed all of it. Raises KafkaException when it has not, or nobody knows."""
+    def _send(self, batch: list[Message], headers: Mapping[bytes, Headers] = NO_HEADERS) -> None:
+        """Returns when Kafka has committed all of it. Raises KafkaException when it has not, or nobody knows.
+
+        Args:
+            headers: by key.
+        """
         self._producer.begin_transaction()
         for topic, key, value in batch:
-            self._producer.produce(topic, value, key)
+            self._producer.produce(topic, value, key, headers=headers.get(key))
         self._producer.commit_transaction(ANSWER_S)
 
 
@@ -172,7 +186,7 @@ def _measure(claim: outbox.Claim) -> None:
 
 def _encoded(rejection: dict[str, Any]) -> bytes:
     value = {
-        **rejection,
+        **{name: said for name, said in rejection.items() if name != "trace_id"},
         "rejected_at": int(rejection["rejected_at"].timestamp() * 1_000_000),
         "remedy": REMEDY[Code(rejection["code"])],
     }

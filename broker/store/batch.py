@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 
@@ -180,6 +181,13 @@ def _put_rest(connection: Connection, plans: Mapping[Place, Plan]) -> None:
                     "verdicts": bytes(plan.verdicts),
                 },
             )
+
+
+def note_traces(connection: Connection, place: Place, traces: Mapping[int, UUID]) -> None:
+    """By which trace the rejected events of a batch came, by their offsets."""
+    if traces:
+        said = {"offsets": list(traces), "trace_ids": list(traces.values())}
+        connection.execute(query("note_traces"), {"topic": place.topic, "partition": place.partition, **said})
 
 
 def _freshness(newest: Mapping[tuple[str, str], tuple[int, int]], partition: int) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def depth(connection: Connection) -> int:
 
 
 def claim_rejections(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Unpublished rejections in the shape of their schema, but for the remedy."""
+    """Unpublished rejections in the shape of their schema, but for the remedy; and the trace they came by."""
     names = [
         "rejection_id",
         "authority",
@@ -142,6 +142,7 @@ def claim_rejections(connection: Connection, limit: int) -> list[dict[str, Any]]
         "partition",
         "offset",
         "rejected_at",
+        "trace_id",
     ]
     rows = connection.execute(query("claim_rejections"), {"limit": limit}).fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]

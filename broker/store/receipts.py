@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
@@ -15,18 +16,36 @@ Connection = AsyncConnection[tuple[Any, ...]]
 _REJECTED = min(byte for verdict, byte in VERDICT_BYTE.items() if verdict.startswith("rejected"))
 
 
+class Came(NamedTuple):
+    """When a request came in, and in which trace."""
+
+    at: datetime | None
+    trace_id: uuid.UUID | None
+
+
+NOT_SAID: Final = Came(None, None)
+
+
 async def put(
     connection: Connection,
     receipt_id: uuid.UUID,
     owner: tuple[str, str],
     events: Sequence[Mapping[str, Any]],
     rejections: Sequence[Mapping[str, Any]],
+    came: Came = NOT_SAID,
 ) -> None:
     """Keep a receipt together with its rejections; `owner` is (system, subject)."""
     async with connection.transaction():
         await connection.execute(
-            "INSERT INTO receipt (receipt_id, system, subject, events) VALUES (%s, %s, %s, %s)",
-            [receipt_id, *owner, Jsonb(list(events))],
+            query("put_receipt"),
+            {
+                "receipt_id": receipt_id,
+                "system": owner[0],
+                "subject": owner[1],
+                "events": Jsonb(list(events)),
+                "received_at": came.at,
+                "trace_id": came.trace_id,
+            },
         )
         if rejections:
             await connection.cursor().executemany(query("put_intake_rejection"), rejections)

@@ -88,7 +88,7 @@ async def one(connection: Connection, rejection_id: UUID) -> dict[str, Any] | No
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute("SELECT * FROM rejection WHERE rejection_id = %s", [rejection_id])
         row = await cursor.fetchone()
-    return None if row is None else _told(row)
+    return None if row is None else _told(row | {"trace_id": row["trace_id"] and row["trace_id"].hex})
 
 
 async def close(

@@ -46,9 +46,11 @@ class Inbox:
     answers: list[httpx.Response] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    traces: list[str] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.tokens.add(request.headers["authorization"])
+        self.traces.append(request.headers["traceparent"])
         if self.answers:
             return self.answers.pop(0)
         self.bodies.append(request.content)

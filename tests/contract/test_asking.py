@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from broker.domain.trace import read
 from broker.intake.connector import load
 from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.payload import unknown_fields
 from connectors.retry import Asker, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, poll_once, run
-from tests.contract.polling import Clock, Inbox
+from tests.contract.polling import Clock, Inbox, broker
 
 Send = Callable[[], Awaitable[httpx.Response]]
 
@@ -161,3 +162,20 @@ def test_a_round_ends_with_the_count_of_what_was_left_out(tmp_path: Path, caplog
 
     assert caplog.records[-1].getMessage().startswith('fields left out {"Personer.MorCPR": 4, ')
     assert "0101455001" not in caplog.text
+
+
+def test_each_batch_is_a_trace_of_its_own_and_the_same_when_it_is_sent_again() -> None:
+    inbox = Inbox([httpx.Response(503)])
+    door = broker(inbox, Clock(), "sbsys")
+    asyncio.run(_pushed(door, 2))
+    first, again, second = map(read, inbox.traces)
+    assert first == again
+    assert first is not None
+    assert second is not None
+    assert first.trace_id != second.trace_id
+
+
+async def _pushed(door: Broker, batches: int) -> None:
+    for _ in range(batches):
+        await door.push(b"[]")
+    await door.client.aclose()

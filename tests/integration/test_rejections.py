@@ -126,6 +126,21 @@ def test_what_is_alike_is_counted_together_wherever_it_stands_in_a_list(rejectio
     assert len(rejections.does("list", "--from", "2020-01-01", "--to", "2021-01-01")[1]) == 0
 
 
+def test_people_are_told_in_lines(rejections: Rejections) -> None:
+    kept = rejections.keep(orjson.dumps(EVENT), pointer="/parties/items/0/id")
+    rejections.run("UPDATE rejection SET at = TIMESTAMPTZ '2026-10-25 12:00Z'")
+    day = ("report", "--system", "sbsys", "--day", "2026-10-25")
+    for asked, told in (
+        (("list",), f"{kept}  {AARHUS} sbsys  kle_unknown  /parties/items/0/id"),
+        (("causes",), f"       1  {AARHUS} sbsys  kle_unknown  /parties/items/*/id"),
+        (("show", kept), f"rejection_id: {kept}"),
+        (day, "sbsys  2026-10-25  1 refused"),
+        (("discard", "--system", "sbsys", "--reason", "x", "--yes"), "1 open, the event of 1 is kept"),
+    ):
+        ran = CliRunner().invoke(main, ["rejections", *asked, "--data", str(rejections.data)])
+        assert (ran.exit_code, ran.stdout.splitlines()[0]) == (0, told)
+
+
 def test_a_group_is_given_up_only_after_it_was_said_how_many_they_are(rejections: Rejections) -> None:
     for _ in range(3):
         rejections.keep(orjson.dumps(EVENT))

@@ -170,6 +170,18 @@ async def test_a_group_is_replayed_once_it_is_said_how_many_they_are(api: Runnin
     assert await log_of(kafka.address) == after
 
 
+async def test_many_are_looked_at_in_parts_and_none_twice(api: Running) -> None:
+    api.rows(
+        "INSERT INTO rejection (rejection_id, authority, system, code, pointer, detail)"
+        " SELECT gen_random_uuid(), %s, 'sbsys', 'kle_unknown', '', '' FROM generate_series(1, 1001) RETURNING 1",
+        AUTHORITY,
+    )
+    all_of_them = {"state": "replayed", "expected": 1001}
+    first = (await call(api, "PUT", DESK, all_of_them, **OPERATOR)).json()
+    rest = (await call(api, "PUT", f"{DESK}?after={first['next']}", all_of_them, **OPERATOR)).json()
+    assert (first["stays"], rest["stays"], rest["next"]) == ({"not_kept": 1000}, {"not_kept": 1}, None)
+
+
 async def test_a_vendor_reads_its_own_report_as_json_and_as_csv(api: Running) -> None:
     await refuse(api, 1, event_id="=1+1")
     keep(api, "nova", AUTHORITY)

@@ -24,6 +24,7 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 YESTERDAY = (NOW - timedelta(days=1)).astimezone(COPENHAGEN).date()
 KEY = "of the vendor's own making"
 VARIABLE = "SAGSBRO_TEST_WEBHOOK"
+RUNNING = threading.Event()
 
 
 @dataclass
@@ -97,10 +98,10 @@ def desk(database: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Desk
 def test_however_many_tell_and_however_often_it_is_told_once_a_day(desk: Desk, vendor: Vendor) -> None:
     desk.refused()
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda _: tell_all(desk.settings, NOW), range(12)))
-    tell_all(desk.settings, NOW + timedelta(hours=13))
+        list(threads.map(lambda _: tell_all(desk.settings, NOW, RUNNING), range(12)))
+    tell_all(desk.settings, NOW + timedelta(hours=13), RUNNING)
     assert (len(vendor.got), desk.told()) == (1, [("sbsys", YESTERDAY, "told", 1)])
-    tell_all(desk.settings, NOW + timedelta(days=1))
+    tell_all(desk.settings, NOW + timedelta(days=1), RUNNING)
     assert len(vendor.got) == 1, "nothing was refused that day"
 
 
@@ -110,7 +111,7 @@ def test_what_is_told_is_signed_and_says_why_but_nothing_of_anybody_nor_of_anoth
     desk.refused()
     desk.refused()
     desk.refused(system="nexus")
-    tell_all(desk.settings, NOW)
+    tell_all(desk.settings, NOW, RUNNING)
     ((headers, body),) = vendor.got
     said = json.loads(body)
     (cause,) = said.pop("causes")
@@ -125,12 +126,12 @@ def test_what_is_told_is_signed_and_says_why_but_nothing_of_anybody_nor_of_anoth
 def test_it_is_tried_again_only_where_nobody_was_told(desk: Desk, vendor: Vendor) -> None:
     desk.refused()
     vendor.answers = [503, 429]
-    tell_all(desk.settings, NOW)
-    tell_all(desk.settings, NOW)
+    tell_all(desk.settings, NOW, RUNNING)
+    tell_all(desk.settings, NOW, RUNNING)
     assert (len(vendor.got), desk.told()) == (1, [("sbsys", YESTERDAY, "again", 1)])
     for _ in range(3):
         desk.wait()
-        tell_all(desk.settings, NOW)
+        tell_all(desk.settings, NOW, RUNNING)
     assert desk.told() == [("sbsys", YESTERDAY, "told", 3)]
     assert len({headers["Sagsbro-Delivery"] for headers, _ in vendor.got}) == 1
     assert len(vendor.got) == 3
@@ -143,7 +144,7 @@ def test_what_may_have_arrived_or_is_refused_is_not_sent_again(
     desk.refused()
     vendor.answers = [answer]
     for _ in range(3):
-        tell_all(desk.settings, NOW)
+        tell_all(desk.settings, NOW, RUNNING)
         desk.wait()
     assert (len(vendor.got), desk.told()) == (1, [("sbsys", YESTERDAY, state, 1)])
 
@@ -153,7 +154,7 @@ def test_a_crash_between_taking_the_day_and_telling_is_not_made_good_by_telling_
 ) -> None:
     desk.refused()
     desk.run("INSERT INTO rejection_telling (system, day, state) VALUES ('sbsys', %s, 'underway')", YESTERDAY)
-    tell_all(desk.settings, NOW)
+    tell_all(desk.settings, NOW, RUNNING)
     assert vendor.got == []
 
 
@@ -161,7 +162,7 @@ def test_a_vendor_that_is_never_there_is_given_up(desk: Desk, vendor: Vendor) ->
     desk.refused()
     vendor.answers = [503] * 20
     for _ in range(MOST_ATTEMPTS + 2):
-        tell_all(desk.settings, NOW)
+        tell_all(desk.settings, NOW, RUNNING)
         desk.wait()
     assert (len(vendor.got), desk.told()) == (MOST_ATTEMPTS, [("sbsys", YESTERDAY, "given_up", MOST_ATTEMPTS)])
     assert [pause(attempt).seconds for attempt in (1, 2, 7, 8)] == [60, 120, 3840, 3840]
@@ -171,7 +172,7 @@ def test_a_private_address_is_told_nothing_unless_it_is_said_to_be_one(desk: Des
     desk.refused()
     for url in (vendor.address, vendor.address.replace("http:", "https:")):
         webhook = Webhook(url=url, secret=VARIABLE)
-        tell_all(desk.settings.model_copy(update={"rejection_webhooks": {"sbsys": webhook}}), NOW)
+        tell_all(desk.settings.model_copy(update={"rejection_webhooks": {"sbsys": webhook}}), NOW, RUNNING)
         desk.wait()
     assert (vendor.got, desk.told()) == ([], [("sbsys", YESTERDAY, "again", 2)])
     inside = ("127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "::1", "fd00::1", "fe80::1%eth0",
@@ -187,5 +188,5 @@ def test_without_a_webhook_or_its_key_nothing_is_sent(
     desk.refused()
     keep(Settings(database=SecretStr("postgresql://nobody@127.0.0.1:9/none")), threading.Event())
     monkeypatch.delenv(VARIABLE)
-    tell_all(desk.settings, NOW)
+    tell_all(desk.settings, NOW, RUNNING)
     assert (vendor.got, desk.told()) == ([], [])

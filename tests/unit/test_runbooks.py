@@ -11,7 +11,7 @@ from broker.cli import main
 from tests.unit.operating import OPS, read, rules
 
 PAGES = sorted((OPS / "runbooks").glob("*.md"))
-VALUES = {"$PARTITION": "0", "$OFFSET": "0", "$REJECTION": "00000000-0000-4000-8000-000000000000"}
+VALUES = {"$PARTITION": "0", "$OFFSET": "0", "$REJECTION": "00000000-0000-4000-8000-000000000000", "$EVENT": "e-1"}
 """What stands in a page for something that only the moment knows."""
 
 
