@@ -17,7 +17,7 @@ from broker.store import operations as store_operations
 from broker.store.database import connect
 from tests.integration.referring import AARHUS, CITIZEN, SENDER, UDK, Store
 from tests.integration.test_reference_http import Client, api
-from tests.integration.watching import Labels, watching
+from tests.integration.watching import Past, watching
 
 MARKER = "Jens Ægteskabsen"
 DATA = ("boards", "sources", "waiting", "rejections", "rejections/sbsys/kle_unknown", "rejections/unknown/kle_unknown")
@@ -178,7 +178,7 @@ def test_no_answer_has_a_word_of_any_person(store: Store) -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    past: dict[str, list[Labels]] = {
+    past: Past = {
         "sagsbro_projection_lag_events": [{"topic": "t", "partition": number} for number in range(30)],
         "sagsbro_reconcile_timestamp_seconds": [
             *({"authority": AARHUS, "system": f"s{number}"} for number in range(510)),
