@@ -42,10 +42,15 @@ def settings(store: Store, tmp_path: Path, browser: Browser) -> Iterator[Setting
             " VALUES (gen_random_uuid(), %s, 'sbsys', 'kle_unknown', '/classification/kle', '')",
             [AARHUS],
         )
+        connection.execute("INSERT INTO source_freshness VALUES (%s, 'sbsys', 0, 0, now())", [AARHUS])
     said = {"summary": MARKUP, "description": "All of it", "runbook": "ops/runbooks/ApiDown.md"}
     past: Past = {"sagsbro_projection_lag_events": [{"topic": "t", "partition": number} for number in range(3)]}
-    alert = {"alert": "Away", "labels": {"severity": "page"}, "annotations": said}
-    with watching(tmp_path, past, [alert]) as prometheus, socket.create_server(("127.0.0.1", 0)) as listening:
+    source = {"severity": "ticket", "authority": AARHUS, "system": "sbsys"}
+    alerts = [
+        {"alert": "Away", "labels": {"severity": "page"}, "annotations": said},
+        {"alert": "SourceSilent", "labels": source, "annotations": said},
+    ]
+    with watching(tmp_path, past, alerts) as prometheus, socket.create_server(("127.0.0.1", 0)) as listening:
         settings = Settings(
             database=SecretStr(store.dsn),
             kafka="127.0.0.1:9",
@@ -85,7 +90,8 @@ def test_an_operator_signs_in_looks_around_and_leaves_by_the_keyboard(browser: B
         ["sagsbro-token"],
     ]
     assert browser.runs("document.querySelectorAll('polyline.line').length") >= 3
-    assert browser.runs("document.title") == "(1) Sagsbro: operations"
+    assert browser.runs("document.title") == "(2) Sagsbro: operations"
+    assert browser.runs("document.querySelector('.tall td').textContent").endswith(" d silent")
     rungs = []
     while browser.runs("document.activeElement.textContent") != "sbsys: kle_unknown":
         browser.presses("Tab")

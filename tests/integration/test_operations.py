@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
@@ -19,7 +20,9 @@ from broker.security import Issuer
 from broker.settings import Settings
 from broker.store import operations as store_operations
 from broker.store.database import connect
+from ops.embedded.part import Part
 from tests.integration.referring import AARHUS, CITIZEN, SENDER, UDK, Store
+from tests.integration.running import running
 from tests.integration.test_reference_http import Client, api
 from tests.integration.watching import Past, watching
 
@@ -138,12 +141,32 @@ def test_no_answer_has_more_rows_than_it_may(store: Store) -> None:
         assert (len(closer["causes"]), closer["causes_left_out"]) == (store_operations.MOST_CAUSES, 6)
 
 
-def test_what_takes_the_database_too_long_is_given_up(store: Store) -> None:
-    with connect(store.dsn, "test") as connection, connection.transaction():
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """Whoever reads rejections waits until the end of the block."""
+    with psycopg.connect(store.dsn) as connection:  # without our guards, one of which would end the waiting
         connection.execute("LOCK TABLE rejection")
-        with api(store, role="operator", authorities=[AARHUS]) as client:
-            answer = client.get("/v1/ops/rejections")
+        yield
+
+
+def test_what_takes_the_database_too_long_is_given_up(store: Store) -> None:
+    with locked(store), api(store, role="operator", authorities=[AARHUS]) as client:
+        answer = client.get("/v1/ops/rejections")
     assert (answer.status_code, answer.json()["code"]) == (503, "took_too_long")
+
+
+async def test_however_many_look_the_connections_of_searches_stay_free(database: str, kafka: Part) -> None:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'rejection'::regclass"
+    async with running(database, kafka.address) as api:
+        operator = await asyncio.to_thread(api.bearer, role="operator")
+        with locked(Store(database)):
+            looking = [asyncio.create_task(api.http.get("/v1/ops/rejections", headers=operator)) for _ in range(20)]
+            async with asyncio.timeout(60):
+                while (most := (await asyncio.to_thread(api.rows, waiting))[0][0]) == 0:
+                    pass
+            other = await api.http.get("/v1/coverage", headers=operator)
+        await asyncio.gather(*looking)
+    assert (most <= 2, other.status_code) == (True, 200)
 
 
 def test_no_answer_has_a_word_of_any_person(store: Store) -> None:
