@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
@@ -51,7 +51,10 @@ class FactsCache:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The parts of a running API; connections are in autocommit."""
+    """The parts of a running API; connections are in autocommit.
+
+    glances: how many of them operators may hold at once, so that looking on never keeps a search waiting.
+    """
 
     settings: Settings
     pool: Pool
@@ -61,6 +64,7 @@ class Core:
     budget: Budget
     feed: Feed
     prometheus: Prometheus | None = None
+    glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
 
 async def core_of(request: Request) -> Core:

@@ -132,7 +132,7 @@ async def _told(asking: Awaitable[T]) -> T:
 async def _looking(core: Core) -> AsyncIterator[Connection]:
     """A connection that changes nothing and is cut short after three seconds."""
     try:
-        async with core.pool.connection() as connection, connection.transaction():
+        async with core.glances, core.pool.connection() as connection, connection.transaction():
             await connection.execute(_BOUNDS)
             yield connection
     except psycopg.errors.QueryCanceled:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ops.embedded.ports import free_port
 from ops.tools import NoToolError, tool
 
 SILENT_S = 60
-Labels = Mapping[str, str | int]
+Past = Mapping[str, Sequence[Mapping[str, str | int]]]
 
 
 def program(name: str) -> Path:
@@ -27,7 +27,7 @@ def program(name: str) -> Path:
 
 
 @contextmanager
-def watching(folder: Path, past: Mapping[str, list[Labels]], alerts: list[dict[str, Any]]) -> Iterator[str]:
+def watching(folder: Path, past: Past, alerts: list[dict[str, Any]]) -> Iterator[str]:
     """Its address. past: series that have risen each minute for half an hour; alerts: what fires from its start."""
     server, promtool = program("prometheus"), program("promtool")
     (folder / "past.txt").write_text(_told(past), encoding="utf-8")
@@ -50,7 +50,7 @@ def watching(folder: Path, past: Mapping[str, list[Labels]], alerts: list[dict[s
             running.wait(SILENT_S)
 
 
-def _told(past: Mapping[str, list[Labels]]) -> str:
+def _told(past: Past) -> str:
     now = int(time.time()) - 15
     lines = []
     for name, series in past.items():

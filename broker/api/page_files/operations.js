@@ -201,7 +201,7 @@ function matrix() {
   const late = one => OPEN.has(one.state)
     && (isSilent(one) || !one.last_registered_at || now - Date.parse(one.last_registered_at) > DAY_MS);
   const found = state.sources.filter(one => !wanted || one.system.startsWith(wanted)
-    || one.authority.startsWith(wanted) || (one.authority_name ?? "").toLowerCase().replace(" kommune", "").includes(wanted));
+    || one.authority.startsWith(wanted) || shortName(one).toLowerCase().includes(wanted));
   const rows = Map.groupBy(found, one => one.authority);
   if (old.checked) for (const [authority, each] of rows) if (!each.some(late)) rows.delete(authority);
   const systems = [...new Set([...rows.values()].flat().map(one => one.system))].sort();
@@ -209,7 +209,7 @@ function matrix() {
   const made = table("How long ago each source last registered anything, by municipality and system",
     [{ title: "Municipality" }, ...systems.map(title => ({ title }))],
     [...rows].map(([authority, each]) => [
-      make("span", {}, each[0].authority_name ?? authority, make("small", {}, each[0].authority_name ? authority : "")),
+      make("span", {}, shortName(each[0]), make("small", {}, authority)),
       ...systems.map(system => fresh(each.find(one => one.system === system), now)),
     ]), { hidden: true });
   made.classList.add("tall");
@@ -219,6 +219,7 @@ function matrix() {
   return reach();
 }
 
+const shortName = one => (one.authority_name ?? "").replace(/ Kommune$/, "");
 const isSilent = one => state.silent.has(`${one.authority} ${one.system}`);
 
 function fresh(one, now) {
