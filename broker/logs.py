@@ -16,7 +16,7 @@ from broker.domain.identity import without_cpr
 
 Event = Literal[
     "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written",
-    "stalled", "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable",
+    "stalled", "position_lost", "position_refused", "schema_refused", "registry_unreachable", "kafka_unreachable",
     "database_unreachable", "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published",
     "request_failed", "child_started",
     "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
@@ -35,6 +35,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "stalled": "error",
     "position_lost": "error",
     "position_refused": "error",
+    "schema_refused": "error",
     "request_failed": "error",
     "child_ended": "error",
     "crashed": "error",

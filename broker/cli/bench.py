@@ -213,6 +213,20 @@ def restore(events: int, *, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--rate", type=click.IntRange(10), default=500, show_default=True, help="Events a second meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def upgrade(rate: int, *, as_json: bool) -> None:
+    """Let a next release take over process by process while events flow; exit 3 when anything is wrong after it."""
+    from ops.bench.upgrade import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-upgrade-") as folder:
+        report = run(Path(folder) / "data", rate, tell=_tell)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
+
+
+@bench.command()
 @click.option("--cases", type=click.IntRange(1000), default=300_000, show_default=True, help="How many are loaded.")
 @click.option("--live", type=click.IntRange(100), default=100_000, show_default=True, help="Events beside the load.")
 @click.option("--kills", default=5, show_default=True, help="Of the loader, each with a worker's.")
