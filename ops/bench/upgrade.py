@@ -32,9 +32,11 @@ from ops.supervisor import Service
 Tell = Callable[[str], None]
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("broker", "connectors", "consumers", "ops", "schemas")
-MOST: Final = 60_000
+MOST: Final = 200_000
 """Events that are sent at most: the upgrade must be over before."""
 PATIENCE_S: Final = 240.0
+ONCE: Final = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 5}
+"""A sender that repeats what Kafka did not answer in time, and is heard once."""
 NEEDS_OPERATOR: Final = 3
 MIGRATIONS: Final = {
     "9000_moved_at.sql": "ALTER TABLE position ADD COLUMN moved_at timestamptz NOT NULL DEFAULT clock_timestamp();\n",
@@ -115,7 +117,7 @@ def run(data: Path, rate: int, seed: int = 1, tell: Tell = lambda _: None) -> Re
 
 def _send(settings: Settings, storm: Storm, rate: int, over: threading.Event) -> int:
     """Until it is over; returns how many Kafka has."""
-    producer = Producer(confluent_options(settings) | {"acks": "all", "partitioner": "murmur2_random"})
+    producer = Producer(confluent_options(settings) | ONCE)
     sent, began = 0, time.monotonic()
     for record in storm:
         producer.produce(CASE_EVENTS.name, record.value, record.key)
