@@ -92,12 +92,12 @@ def run(data: Path, sizes: Sequence[int], live: int, tell: Tell = lambda _: None
                 Row(size, name, resident(running, name), round((seconds - before[name]) * MICRO / live, 1))
                 for name, seconds in spent(running).items()
             ]
-            report.sizes += sizes(settings, size)
+            report.sizes += on_disk(settings, size)
             tell(f"{size} entries: {report.paces[-1]}")
     return report
 
 
-def sizes(settings: Settings, entries: int) -> list[Size]:
+def on_disk(settings: Settings, entries: int) -> list[Size]:
     """What an entry takes on disk."""
     with connect(settings.dsn, "bench") as connection:
         rows = connection.execute(
