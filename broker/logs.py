@@ -19,8 +19,8 @@ Event = Literal[
     "started", "stopping", "stopped", "ready", "assigned", "revoked", "batch_retried", "batch_written", "stalled",
     "position_lost", "position_refused", "registry_unreachable", "kafka_unreachable", "database_unreachable",
     "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published", "request_failed", "child_started",
-    "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed", "day_turned",
-    "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
+    "schema_refused", "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
+    "day_turned", "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
     "access_log_not_verified", "verifying_lost", "access_log_flawed",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
@@ -39,6 +39,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "stalled": "error",
     "position_lost": "error",
     "position_refused": "error",
+    "schema_refused": "error",
     "request_failed": "error",
     "child_ended": "error",
     "access_log_flawed": "error",

@@ -1,5 +1,7 @@
 """promtool and amtool: the one on the PATH, else out of Debian's package by lock. `python -m ops.tools promtool`.
 
+The compose specification's JSON schema comes the same way.
+
 Needs apt-get for the second, but no right of root: a package is fetched, compared with the lock and taken apart in the
 cache; nothing is installed.
 """
@@ -30,14 +32,29 @@ def tool(name: str) -> Path:
     """Return where the program is. Raises NoToolError."""
     if (here := shutil.which(name)) is not None:
         return Path(here)
-    package = next(one for one in tomllib.loads(LOCK.read_text())["package"] if name in one["tools"])
+    return _folder(next(one for one in _locked() if name in one["tools"])) / "usr" / "bin" / name
+
+
+def compose_schema() -> Path:
+    """Return where the JSON schema of the compose specification is. Raises NoToolError."""
+    package = _folder(next(one for one in _locked() if one["name"] == "docker-compose"))
+    return package / "usr/lib/python3/dist-packages/compose/config/compose_spec.json"
+
+
+def _locked() -> list[dict[str, Any]]:
+    packages: list[dict[str, Any]] = tomllib.loads(LOCK.read_text())["package"]
+    return packages
+
+
+def _folder(package: dict[str, Any]) -> Path:
+    """Where the package has been taken apart."""
     try:
         folder = cache_folder() / f"{package['name']}-{package['sha256'][:16]}"
     except EmbeddedError as why:
         raise NoToolError(str(why)) from None
     if not folder.exists():
         _unpack(package, folder)
-    return folder / "usr" / "bin" / name
+    return folder
 
 
 def started(name: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from broker.api import problems
 from broker.api.core import Core, core_of
 from broker.metrics import registry
 from broker.store.database import migrations
+from broker.store.schema import misfit
 
 router = APIRouter(tags=["health"])
 
@@ -50,4 +51,4 @@ async def _lacking(core: Core) -> list[str]:
         done = set()
     except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
         return ["database"]
-    return [] if done.issuperset(name for name, _ in migrations()) else ["migrations"]
+    return [] if misfit([name for name, _ in migrations()], done) is None else ["migrations"]

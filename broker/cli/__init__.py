@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "demo": "demo",
     "up": "up",
+    "setup": "setup",
     "api": "api",
     "worker": "worker",
     "publisher": "publisher",

@@ -11,6 +11,7 @@ import click
 from broker import logs
 from broker.api.app import create_app
 from broker.api.server import Server
+from broker.cli.fitting import check_schema
 from broker.settings import Settings
 from broker.stream.clients import refusal
 
@@ -27,6 +28,7 @@ def api() -> None:
             "SAGSBRO_JWKS_URL is set and SAGSBRO_AUDIENCE is not: tokens made for others would be taken"
         )
     logs.configure("api")
+    check_schema(settings)
     # It serves without Kafka as well as it can, and meanwhile says what Kafka has against the settings.
     threading.Thread(target=_tell_refusal, args=(settings,), daemon=True).start()
     # The server raises the signal again when it has stopped: then it is no accident but the end that was asked for.

@@ -210,11 +210,29 @@ def rederive(entries: int, *, as_json: bool) -> None:
 @click.option("--events", type=click.IntRange(1000), default=50_000, show_default=True, help="How many are sent.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def restore(events: int, *, as_json: bool) -> None:
-    """Lose the database under load and bring it back from a backup; exit 3 when anything is wrong after it."""
-    from ops.bench.restore import run  # noqa: PLC0415 - only this command needs it
+    """Lose the database under load and bring it back from a backup; lose the log and go on with a new one.
+
+    Exit 3 when anything is wrong after either.
+    """
+    from ops.bench.restore import run, run_log_lost  # noqa: PLC0415 - only this command needs it
 
     with tempfile.TemporaryDirectory(prefix="sagsbro-restore-") as folder:
-        report = run(Path(folder) / "data", events, tell=_tell)
+        database = run(Path(folder) / "database", events, tell=_tell)
+        log = run_log_lost(Path(folder) / "log", events, tell=_tell)
+    _show({"database_lost": [asdict(database)], "log_lost": [asdict(log)]}, as_json=as_json)
+    if database.wrong or log.wrong:
+        raise SystemExit(3)
+
+
+@bench.command()
+@click.option("--rate", type=click.IntRange(10), default=500, show_default=True, help="Events a second meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def upgrade(rate: int, *, as_json: bool) -> None:
+    """Let a next release take over process by process while events flow; exit 3 when anything is wrong after it."""
+    from ops.bench.upgrade import run  # noqa: PLC0415 - only this command needs it
+
+    with tempfile.TemporaryDirectory(prefix="sagsbro-upgrade-") as folder:
+        report = run(Path(folder) / "data", rate, tell=_tell)
     _show(asdict(report), as_json=as_json)
     if report.wrong:
         raise SystemExit(3)

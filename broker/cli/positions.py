@@ -11,6 +11,7 @@ from broker.cli.running import AS_JSON, DATA
 from broker.settings import Settings, find
 from broker.store import positions as store
 from broker.store.database import connect
+from broker.store.outbox import mark_all
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import Log, admin, logs, partitions_of
 from broker.stream.topics import CASE_EVENTS, READ_BY_WORKERS
@@ -38,15 +39,20 @@ def show(*, data: Path | None, as_json: bool) -> None:
 
 @positions.command()
 @DATA
+@click.option("--keep-topics", is_flag=True, help="The overview topics are still there: publish nothing again.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def adopt(*, data: Path | None, yes: bool) -> None:
+def adopt(*, data: Path | None, keep_topics: bool, yes: bool) -> None:
     """Read on from the START of the log that is there now, wherever the positions do not fit it.
 
-    For a log that was lost or replaced: events that only the old log had must be asked of their sources again.
+    For a log that was lost or replaced, after `sagsbro setup` has made its topics. Every entry and rejection is marked
+    for publication again; events that only the old log had must be asked of their sources again: `sagsbro reconcile`.
     """
     settings = find(data)
     wrong = {(row["topic"], row["partition"]) for row in _rows(settings) if row["problem"]}
     _set(settings, {p: log.start for p, log in _logs(settings).items() if p in wrong}, yes=yes)
+    if wrong and not keep_topics:
+        with connect(settings.dsn, "positions") as connection:
+            click.echo(f"{mark_all(connection)} entries will be published again")
 
 
 @positions.command()

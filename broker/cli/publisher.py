@@ -2,6 +2,7 @@
 
 import click
 
+from broker.cli.fitting import check_schema
 from broker.logs import configure
 from broker.settings import Settings
 
@@ -12,4 +13,6 @@ def publisher() -> None:
     from broker.processing.publisher import run  # noqa: PLC0415 - start-up of the other commands stays fast
 
     configure("publisher")
-    run(Settings())
+    settings = Settings()
+    check_schema(settings)
+    run(settings)

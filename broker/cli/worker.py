@@ -2,6 +2,7 @@
 
 import click
 
+from broker.cli.fitting import check_schema
 from broker.logs import configure
 from broker.settings import Settings
 
@@ -12,4 +13,6 @@ def worker() -> None:
     from broker.processing.worker import run  # noqa: PLC0415 - Faust is slow to import
 
     configure("worker")
-    run(Settings())
+    settings = Settings()
+    check_schema(settings)
+    run(settings)

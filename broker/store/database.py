@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from broker.store.schema import Phase, misfit, pending
+
 # A session that stops answering (a stopped process, a lost host) must not hold locks for ever.
 GUARDS = "-c idle_in_transaction_session_timeout=10s -c transaction_timeout=60s -c lock_timeout=20s"
 
@@ -48,17 +50,32 @@ def migrations() -> list[tuple[str, bytes]]:
     return sorted((file.name, file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".sql"))
 
 
-def migrate(dsn: str, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Bring the schema up to date; several at once wait for each other."""
-    with connect(dsn, "migrate") as connection, connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('sagsbro-migrate'))")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migration"
-            " (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"
-        )
-        done = {name for (name,) in connection.execute("SELECT name FROM schema_migration")}
-        for name, text in migrations():
-            if name not in done:
-                connection.execute(text)
+def done(connection: psycopg.Connection[Any]) -> set[str]:
+    """The migrations that have been done; none where there is no schema yet."""
+    if connection.execute("SELECT to_regclass('schema_migration')").fetchone() == (None,):
+        return set()
+    return {name for (name,) in connection.execute("SELECT name FROM schema_migration")}
+
+
+def migrate(dsn: str, tell: Callable[[str], None] = lambda _: None, phase: Phase = Phase.ALL) -> None:
+    """Bring the schema up to date, or do one phase of it; several at once wait for each other. Raises SchemaRefused."""
+    with connect(dsn, "migrate") as connection:
+        # A large table takes as long as it takes; who waits for a lock of it waits `lock_timeout` at most.
+        connection.execute("SET transaction_timeout = 0")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('sagsbro-migrate'))")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migration"
+                " (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"
+            )
+            known = dict(migrations())
+            for name in pending(list(known), done(connection), phase):
+                connection.execute(known[name])
                 connection.execute("INSERT INTO schema_migration (name) VALUES (%s)", [name])
                 tell(name)
+
+
+def unfit(dsn: str) -> str | None:
+    """Why this release must not run on that database; None: it may. Raises psycopg.OperationalError."""
+    with connect(dsn, "setup") as connection:
+        return misfit([name for name, _ in migrations()], done(connection))

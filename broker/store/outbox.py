@@ -19,6 +19,7 @@ from broker.store.persons import Persons
 
 Connection = psycopg.Connection[Any]
 SHARDS = 4
+PAGE = 10_000
 START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 
 
@@ -159,3 +160,19 @@ def expire(connection: Connection) -> tuple[int, int, int]:
     """Forget what has been kept as long as was promised: (rejections without their bytes now, receipts, outcomes)."""
     forgotten, receipts, outcomes = connection.execute(query("expire")).fetchone() or (0, 0, 0)
     return forgotten, receipts, outcomes
+
+
+def mark_all(connection: Connection) -> int:
+    """Have everything published again, entries and rejections: the topics are not what they were. Returns how many.
+
+    A page at a time, each committed: broken off, it is begun anew, and what is published twice is the same.
+    """
+    after, marked = START, 0
+    while True:
+        row = connection.execute(query("mark_entries"), {**after._asdict(), "limit": PAGE}).fetchone()
+        if row is None:
+            break
+        *key, entries = row
+        after, marked = EntryKey(*key), marked + entries
+    connection.execute("UPDATE rejection SET published_at = NULL WHERE published_at IS NOT NULL")
+    return marked

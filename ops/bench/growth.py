@@ -57,12 +57,22 @@ class Pace:
     us_to_published: float
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes on disk an entry, at one size: of the table of entries with what lies outside its rows, or of an index."""
+
+    entries: int
+    relation: str
+    bytes_per_entry: float
+
+
 @dataclass(slots=True)
 class Report:
     """wrong: what was still open when all should have been settled."""
 
     costs: list[Row] = field(default_factory=list)
     paces: list[Pace] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -82,8 +92,21 @@ def run(data: Path, sizes: Sequence[int], live: int, tell: Tell = lambda _: None
                 Row(size, name, resident(running, name), round((seconds - before[name]) * MICRO / live, 1))
                 for name, seconds in spent(running).items()
             ]
+            report.sizes += on_disk(settings, size)
             tell(f"{size} entries: {report.paces[-1]}")
     return report
+
+
+def on_disk(settings: Settings, entries: int) -> list[Size]:
+    """What an entry takes on disk."""
+    with connect(settings.dsn, "bench") as connection:
+        rows = connection.execute(
+            "SELECT 'entry', pg_table_size('entry') UNION ALL"
+            " SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index"
+            " WHERE indrelid = 'entry'::regclass ORDER BY 1"
+        ).fetchall()
+        (there,) = connection.execute("SELECT count(*) FROM entry").fetchone() or (entries,)
+    return [Size(entries, name, round(taken / there, 1)) for name, taken in rows]
 
 
 def search(settings: Settings, address: str, entries: int) -> None:

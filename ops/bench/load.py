@@ -140,7 +140,7 @@ def run(data: Path, scale: Scale, tell: Tell = lambda _: None) -> Report:
     report, began = Report(scale.cases, scale.live), time.monotonic()
     world = World(scale)
     with instance.held(instance.Plan(data, workers=2, log=data / "services.log"), {}) as running:
-        running.start(_ready)
+        running.start(ready)
         stage = Stage(running, data, scale, report, tell)
         stage.first(world)
         stage.third(stage.second(world))
@@ -148,7 +148,8 @@ def run(data: Path, scale: Scale, tell: Tell = lambda _: None) -> Report:
     return report
 
 
-def _ready(where: Mapping[str, str]) -> None:
+def ready(where: Mapping[str, str]) -> None:
+    """Schema, topics and agreements."""
     settings = said(where)
     prepare(settings)
     agree(settings)
@@ -175,8 +176,8 @@ class Stage:
             live.start()
             self._load(stock, self._kills())
         self._report.loaded_in_s = round(time.monotonic() - began, 1)
-        self._settled()
-        self._equal([*world.stock, *world.first], "after the load")
+        self.settled()
+        self.equal([*world.stock, *world.first], "after the load")
 
     def second(self, world: World) -> list[CaseEvent]:
         """Narrowed and opened again in the middle of a load of what the source has now; then loaded once more.
@@ -195,16 +196,16 @@ class Stage:
                 live.start()
 
             self._load(now, [(third, narrow), (2 * third, lambda: self._agree("FULL"))])
-        self._settled()
-        self._report.missing_while_narrowed = self._compare(stands)["missing"]["count"]
+        self.settled()
+        self._report.missing_while_narrowed = self.compare(stands)["missing"]["count"]
         if not self._report.missing_while_narrowed:
             self._report.wrong.append("nothing was refused while the agreement was narrow: nothing was tried")
         self._tell("loading once more")
         began = time.monotonic()
         self._load(now, [])
         self._report.per_second = round(len(stands) / (time.monotonic() - began))
-        self._settled()
-        self._equal(everything, "after narrowing and opening")
+        self.settled()
+        self.equal(everything, "after narrowing and opening")
         return everything
 
     def third(self, everything: list[CaseEvent]) -> None:
@@ -215,20 +216,22 @@ class Stage:
         back = [_again(event) for event in vanished[::4]]
         self._tell("repairing what vanished")
         left = [event for event in stands if event["case_id"] not in gone]
-        compared = self._compare(left, "--repair", meanwhile=lambda: self._send(back[::2]))
+        compared = self.compare(left, "--repair", meanwhile=lambda: self.send(back[::2]))
         self._report.vanished = compared["superfluous"]["count"]
         if not self._report.vanished:
             self._report.wrong.append("nothing had vanished: nothing was tried")
-        self._send(back[1::2])
-        self._settled()
+        self.send(back[1::2])
+        self.settled()
         removals = [removal(_key(event), event["registered_at"]) for event in vanished]
-        self._equal([*everything, *removals, *back], "after the repair", [*left, *back])
+        self.equal([*everything, *removals, *back], "after the repair", [*left, *back])
 
-    def _send(self, events: list[CaseEvent]) -> None:
+    def send(self, events: list[CaseEvent]) -> None:
+        """Over HTTP, as the vendor does; returns when all are taken."""
         with Live(self._settings, events) as live:
             live.start()
 
-    def _settled(self) -> None:
+    def settled(self) -> None:
+        """Wait until all is read and published."""
         self._report.wrong += settle(self._settings, SETTLE_S + self._scale.cases / 500)
 
     def _kills(self) -> list[tuple[int, Callable[[], None] | None]]:
@@ -270,9 +273,10 @@ class Stage:
         chunk = ["--chunk", str(max(10, min(1000, self._scale.cases // 100)))]
         arguments = ["load", SYSTEM, str(path), "--authority", AUTHORITY, *chunk, *rate]
         with (self._data / "load.log").open("ab") as log:
-            return subprocess.Popen(self._command(*arguments), stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(self.command(*arguments), stdout=log, stderr=log, start_new_session=True)
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """`sagsbro` with these, for this instance."""
         return [sys.executable, "-m", "broker.cli", *arguments, "--json", "--data", str(self._data)]
 
     def _loaded(self) -> int:
@@ -295,9 +299,10 @@ class Stage:
             )
             connection.execute("UPDATE reference_revision SET revision = revision + 1")
 
-    def _compare(
+    def compare(
         self, stands: list[CaseEvent], *flags: str, meanwhile: Callable[[], None] = lambda: None
     ) -> dict[str, Any]:
+        """What `sagsbro reconcile` says of the source's list; `meanwhile` comes after it was made."""
         path = self._data / "manifest.ndjson"
         as_of = datetime.now(UTC).isoformat()
         with path.open("w", encoding="utf-8") as file:
@@ -307,7 +312,7 @@ class Stage:
                 file.write(json.dumps(said_of) + "\n")
         meanwhile()
         ran = subprocess.run(
-            self._command("reconcile", SYSTEM, str(path), "--authority", AUTHORITY, "--as-of", as_of, *flags),
+            self.command("reconcile", SYSTEM, str(path), "--authority", AUTHORITY, "--as-of", as_of, *flags),
             capture_output=True,
             check=False,
         )
@@ -316,8 +321,9 @@ class Stage:
         answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[0])
         return answer
 
-    def _equal(self, events: list[CaseEvent], when: str, stands: list[CaseEvent] | None = None) -> None:
-        compared = self._compare(current(events) if stands is None else stands)
+    def equal(self, events: list[CaseEvent], when: str, stands: list[CaseEvent] | None = None) -> None:
+        """The source's list shows no difference, and the table is what these events make; else that is wrong."""
+        compared = self.compare(current(events) if stands is None else stands)
         counts = {kind: compared[kind]["count"] for kind in ("missing", "superfluous", "older", "newer")}
         if any(counts.values()):
             self._report.wrong.append(f"{when}: {counts}")

@@ -1,17 +1,49 @@
 """The production shape: what runs, that its parts know of each other, and that no secret stands in it."""
 
+import copy
+import json
 import re
 import tomllib
 from typing import Any
 
 import pytest
+from jsonschema import Draft201909Validator
 
 from broker.settings import Settings
+from ops.tools import NoToolError, compose_schema
 from tests.unit.operating import OPS, read
 
 COMPOSE = read(OPS / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VERSION = tomllib.loads((OPS.parent / "pyproject.toml").read_text())["project"]["version"]
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft201909Validator:
+    """The compose specification's, as Debian has it."""
+    try:
+        return Draft201909Validator(json.loads(compose_schema().read_text()))
+    except NoToolError as why:
+        pytest.skip(f"the compose schema: {why}")
+
+
+def flaws(schema: Draft201909Validator, compose: dict[str, Any]) -> list[str]:
+    """Where it is not of the schema's form, which is older than the name of the whole."""
+    found = schema.iter_errors({part: said for part, said in compose.items() if part != "name"})
+    return [f"{flaw.json_path}: {flaw.message}" for flaw in found]
+
+
+def test_it_is_of_the_form_that_the_compose_specification_demands(schema: Draft201909Validator) -> None:
+    assert flaws(schema, COMPOSE) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "said"), [("restarts", "always"), ("healthcheck", {"tests": []}), ("ports", [{"publish": 1}])]
+)
+def test_the_schema_would_find_a_word_that_is_none(schema: Draft201909Validator, where: str, said: object) -> None:
+    wrong = copy.deepcopy(COMPOSE)
+    wrong["services"]["api-1"][where] = said
+    assert flaws(schema, wrong)
 
 
 def running(command: str) -> set[str]:
