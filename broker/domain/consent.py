@@ -61,9 +61,12 @@ class Registration:
         return json.dumps(self.body, sort_keys=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Consent:
-    """For one purpose and effort: whose data of which areas which recipients may see."""
+    """For one purpose and effort: whose data of which areas which recipients may see.
+
+    Not frozen: a search may make hundreds, and that would be half of its making. Nobody changes one.
+    """
 
     consent_id: str
     purpose: str
@@ -78,7 +81,7 @@ class Consent:
 
     def in_force(self, at: datetime) -> bool:
         """Begun, not ended, never withdrawn."""
-        return self.withdrawn_at is None and _within(self.valid_from, self.valid_to, at)
+        return self.withdrawn_at is None and self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
 
     def of(self, authority: str, number: str) -> bool:
         """Whether such data are among what it is for."""
@@ -86,8 +89,10 @@ class Consent:
 
     def to(self, authorities: frozenset[str], areas: Patterns) -> bool:
         """Whether somebody of these authorities, working in these areas, is among its recipients."""
-        within = any(area.startswith(self.recipient_areas.prefixes) for area in areas.prefixes)
-        return within and not self.recipient_authorities.isdisjoint(authorities)
+        if self.recipient_authorities.isdisjoint(authorities):
+            return False
+        within = self.recipient_areas.prefixes
+        return any([area.startswith(within) for area in areas.prefixes])  # noqa: C419 - asked of hundreds
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ async def _answer(
     # What a broken glass shows it shows once.
     more = last is not None and query.break_glass is None
     cursor = seal(last, search.identity, key) if last is not None and more else None
-    answer = Answer(entries, cursor, [_fresh(source, at.timestamp()) for source in await sources.fetchall()])
+    answer = Answer(entries, cursor, _fresh(await sources.fetchall(), at.timestamp()))
     return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
 
 
@@ -214,11 +214,13 @@ async def _log(connection: Connection, overview: Overview, query: Query, read: R
     await note_break_glass(connection, query, read.cases)
 
 
-def _fresh(source: index.Freshness, at: float) -> dict[str, Any]:
-    behind = at - source.last_registered_at / MICROSECONDS
-    return {
-        "authority": source.authority,
-        "system": source.system,
-        "last_registered_at": moment(source.last_registered_at),
-        "seconds_behind": max(0.0, round(behind, 3)),
-    }
+def _fresh(sources: Iterable[index.Freshness], at: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "authority": authority,
+            "system": system,
+            "last_registered_at": moment(last),
+            "seconds_behind": max(0.0, round(at - last / MICROSECONDS, 3)),
+        }
+        for authority, system, last in sources
+    ]

@@ -65,7 +65,7 @@ async def write(connection: Connection, access: Access) -> None:
             "decision": access.decision,
             "basis": access.basis,
             "reason": access.reason,
-            "cases": list(access.cases),
+            "cases": array(access.cases),
             "after": access.hidden_for,
         },
     )

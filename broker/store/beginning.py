@@ -28,5 +28,5 @@ async def begin(
     row = await (await connection.execute(query("begin_search"), values)).fetchone()
     if row is None:
         raise LookupError("the database has no reference revision: run the migrations")
-    revision, registered, holders = row
+    revision, registered, holders, _ = row
     return Beginning(revision, persons.persons(orjson.loads(registered)), holders)

@@ -241,9 +241,10 @@ def persons(rows: Iterable[Mapping[str, Any]]) -> Persons:
 def _read(row: Mapping[str, Any]) -> Person:
     consents, objections, powers, efforts, died, protections = [], [], [], [], [], []
     for kind, of, body, representative in row["register"] or ():
+        if kind == _CONSENT:  # there may be hundreds
+            consents.append(_consent(of, body))
+            continue
         match Kind(kind):
-            case Kind.CONSENT:
-                consents.append(_consent(of, body))
             case Kind.OBJECTION:
                 objections.append(Objection(of, body["overview"], moment(body["from"]), _optional(body, "lifted_at")))
             case Kind.POWER:
@@ -316,6 +317,7 @@ def _optional(body: Mapping[str, Any], name: str) -> datetime | None:
 
 
 _CPR: Final = party_ref("CPR", "")
+_CONSENT: Final = str(Kind.CONSENT)
 
 
 async def note_break_glass(

@@ -154,12 +154,12 @@ async def freshness(
 def named(asked: Asked) -> dict[str, Any]:
     """What finds candidates."""
     return {
-        "primary_parties": list(asked.references) if PRIMARY in asked.roles else [],
-        "other_parties": [f"{role}|{reference}" for role in asked.roles for reference in asked.references],
+        "primary_parties": array(asked.references if PRIMARY in asked.roles else ()),
+        "other_parties": array(f"{role}|{reference}" for role in asked.roles for reference in asked.references),
         "user_key": asked.user_key,
-        "authorities": [key.authority for key in asked.keys],
-        "systems": [key.system for key in asked.keys],
-        "case_ids": [key.case_id for key in asked.keys],
+        "authorities": array(key.authority for key in asked.keys),
+        "systems": array(key.system for key in asked.keys),
+        "case_ids": array(key.case_id for key in asked.keys),
     }
 
 
@@ -169,8 +169,8 @@ def parameters(asked: Asked, grants: Grants, after: Position | None, limit: int)
         **named(asked),
         "grants": Jsonb([_granted(kind, grant) for kind, listed in grants.items() for grant in listed], orjson.dumps),
         "kinds": len(grants),
-        "kle": None if asked.kle is None else list(asked.kle),
-        "principals": None if asked.principals is None else sorted(asked.principals),
+        "kle": None if asked.kle is None else array(asked.kle),
+        "principals": None if asked.principals is None else array(sorted(asked.principals)),
         "after_created": after and after.created_at,
         "after_authority": after and after.authority,
         "after_system": after and after.system,

@@ -44,6 +44,9 @@ def write(dsn: str, first: int, until: int, partition: int) -> None:
     place, chance = Place("bench", "bench", partition), random.Random(first)  # noqa: S311 - reproducible
     with connect(dsn, "bench") as connection:
         connection.execute("SET synchronous_commit = off")
+        # A machine that is busy with others must not end it.
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        connection.execute("SET transaction_timeout = 0")
         batch.prepare(connection)
         for table in HIDDEN:
             connection.execute(
@@ -53,8 +56,9 @@ def write(dsn: str, first: int, until: int, partition: int) -> None:
         for start in range(first, until, BATCH):
             now = int(time.time() * 1000)
             arrivals = [_arrival(filled(chance, n, n), n, now) for n in range(start, min(start + BATCH, until))]
+            planned = plan(arrivals, known, place)
             with connection.transaction():
-                batch.write(connection, {place: plan(arrivals, known, place)})
+                batch.write(connection, {place: planned})
 
 
 def _arrival(event: CaseEvent, offset: int, now: int) -> Arrival:

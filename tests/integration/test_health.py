@@ -42,6 +42,18 @@ async def test_a_database_that_lets_nobody_in_is_missed_and_found_again(
                 pass
 
 
+async def test_a_session_that_the_database_has_ended_serves_nobody(database: str, kafka: Part) -> None:
+    async with running(database, kafka.address) as api:
+        assert (await api.http.get("/readyz")).status_code == 200
+        ended = api.rows(
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+            " WHERE application_name = 'sagsbro-api' AND datname = current_database()"
+        )
+
+        assert set(ended) == {(True,)}
+        assert (await api.http.get("/readyz")).json() == {"status": "ready"}
+
+
 def let_in(postgres: Part, database: str, *, anybody: bool) -> None:
     """Open the database, or close it and end every session on it."""
     name = database.rpartition("/")[2]
