@@ -26,7 +26,7 @@ from tests.integration.running import AUTHORITY, CPR, KLE, Running, running
 from tests.integration.searching import INSERT, row, state_like
 from tests.unit.worlds import an_entry
 
-PATIENCE = 20
+PATIENCE = 60
 CREATED = 1_714_550_400_000_000
 READER = {
     "sub": "employee-1",

@@ -23,7 +23,7 @@ from ops.embedded.errors import EmbeddedError
 from ops.embedded.part import Part
 from ops.supervisor import Exit, Service, Supervisor
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture

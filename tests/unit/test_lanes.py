@@ -90,7 +90,7 @@ async def site() -> Site:
 
 async def until(true: Callable[[], bool]) -> None:
     """Let the lanes work until it is true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - there is nothing to be told by
             await asyncio.sleep(0.001)
 
@@ -197,7 +197,7 @@ async def test_of_those_written_together_one_that_cannot_be_holds_back_no_other(
 async def test_a_batch_that_waits_is_given_up_when_its_epoch_ends(site: Site) -> None:
     site.written.away = 10**9
     await site.lanes.put(site.batch(0, 10))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await site.lanes.stop()
     assert site.written.written == []
 
