@@ -68,7 +68,7 @@ def refusal(settings: Settings, patience_s: float = 5.0) -> str | None:
     # It was reached, said nothing, and hung up: an address where nobody listens would have been named.
     if flaws and all(flaw.code() == KafkaError._ALL_BROKERS_DOWN for flaw in flaws):  # noqa: SLF001 - its own name
         protocol = settings.kafka_security.get("security_protocol", "PLAINTEXT")
-        return f"kafka_security.security_protocol is {protocol}, and Kafka hangs up on that"
+        return f"kafka_security.security_protocol is {protocol}, and Kafka hangs up on that, or is just starting"
     return None
 
 
