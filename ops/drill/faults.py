@@ -22,6 +22,7 @@ HOURS: Final = 120
 WEEKS: Final = 1200
 REFUSED: Final = 60
 LATE_S: Final = 20
+PATIENCE_S: Final = 300
 SILENT: Final = sender_of(SOURCES[0])
 BAD: Final = sender_of(SOURCES[-1])
 Undo = Callable[[], object]
@@ -65,7 +66,12 @@ def away(part: Callable[[Site], Part | None]) -> Callable[[Site], Undo]:
         found = part(site)
         assert found is not None  # noqa: S101 - the drill's own
         found.stop()
-        return found.restart
+
+        def undo() -> None:
+            site.supervisor.resume(found.name)
+            found.wait_ready(PATIENCE_S)
+
+        return undo
 
     return broken
 

@@ -33,7 +33,7 @@ def ran(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         program = tool(name)
     except NoToolError as why:
         pytest.skip(f"{name}: {why}")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=280, check=False)
 
 
 @cache

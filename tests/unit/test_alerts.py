@@ -83,6 +83,7 @@ def test_what_concerns_a_sender_goes_to_its_vendor_and_to_the_municipality_that_
     ticket = {"severity": "ticket", "team": "senders"}
     assert receivers(**ticket, authority="55133018", system="nexus:north") == ["operations", "municipality", "vendor"]
     assert receivers(**ticket, system="nova", code="kle_unknown") == ["operations", "vendor"]
+    assert receivers(**ticket, system="unknown", code="unreadable") == ["operations"]
     assert receivers(severity="ticket", team="operations", system="nova") == ["operations"]
 
 
