@@ -241,8 +241,7 @@ function waiting(told_) {
     make("div", {}, make("dt", {}, "in the purge lane"), make("dd", {}, said(outbox.purges, "short"))),
     make("div", {}, make("dt", {}, `of changed persons${since(outbox.asked_at)}`), make("dd", {}, said(outbox.persons, "short")))));
   replace(places.log, make("dl", { class: "stats" },
-    make("div", {}, make("dt", {}, "oldest row that waits for its seal"), make("dd", {}, told_.unsealed_since ? age(told_.unsealed_since) : "none")),
-    make("div", {}, make("dt", {}, "found whole, ago"), make("dd", {}, told_.verified_at ? age(told_.verified_at) : "never"))));
+    make("div", {}, make("dt", {}, "oldest row that waits for its seal"), make("dd", {}, told_.unsealed_since ? age(told_.unsealed_since) : "none"))));
   listed(places.positions, "Where workers are in the log", positions, "Nothing has been read yet.",
     [["Topic and partition", one => `${one.topic}/${one.partition}`], ["Next offset", one => said(one.next_offset, "exact"), true],
       ["Moved", one => `${age(one.at)} ago`, true]]);

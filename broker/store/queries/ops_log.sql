@@ -1,5 +1,3 @@
--- How long the oldest row of the log of reads has waited for the sealer, when the log was last found whole, and when
--- the last whole count of the index began.
+-- How long the oldest row of the log of reads has waited for the sealer, and when the last whole count of the index began.
 SELECT (SELECT min(at) FROM access_log WHERE id = (SELECT min(id) FROM access_unsealed)) AS unsealed_since,
-    (SELECT at FROM access_verified) AS verified_at,
     (SELECT counted_at FROM coverage_round) AS counted_at
