@@ -6,8 +6,8 @@ and position are committed together, so this holds for every event and not for a
 makes it later than it was, never earlier. In the topic is when a consumer of committed records has been handed that
 registration of the case, or a later one that has overtaken it. One machine, so one clock.
 
-Sending, looking and reading share the machine with what is measured. With a look every two milliseconds, and a record at
-a time sent and read, they took more of it than the worker, the publisher and the database together.
+Sending, looking and reading share the machine with what is measured. With a look every two milliseconds, and
+a record at a time sent and read, they took more of it than the worker, the publisher and the database together.
 
 Nine of ten events are of cases that are there. What is refused is sent and not counted.
 """
