@@ -124,8 +124,9 @@ def consent_and_withdraw(settings: Settings, chance: random.Random, until: float
 
 
 def _put(connection: psycopg.Connection[Any], body: dict[str, Any]) -> None:
+    """As often as it takes, as the caller of an API that says 503: a stopped worker may hold the same marks."""
     while True:
-        with suppress(psycopg.errors.DeadlockDetected), connection.transaction():
+        with suppress(psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable), connection.transaction():
             assert persons.put(connection, [registration(kind_of(body), body)], REGISTRAR) == {}
             return
 
