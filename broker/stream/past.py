@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from broker.stream.tail import AWAY, PATIENCE
+from broker.stream.tail import PATIENCE, connected
 from broker.stream.topics import Topic
 
 POLL_MS: Final = 500
@@ -67,19 +67,5 @@ class Past:
 @asynccontextmanager
 async def past(options: Mapping[str, Any]) -> AsyncIterator[Past]:
     """For as long as the block lasts."""
-    consumer = AIOKafkaConsumer(
-        **options,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        request_timeout_ms=int(PATIENCE * 1000),
-    )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await consumer.start()
+    async with connected(options) as consumer:
         yield Past(consumer)
-    finally:
-        with suppress(*AWAY):
-            async with asyncio.timeout(PATIENCE):
-                await consumer.stop()

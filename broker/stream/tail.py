@@ -65,8 +65,8 @@ class Tail:
 
 
 @asynccontextmanager
-async def tail(options: Mapping[str, Any], topics: Sequence[Topic]) -> AsyncIterator[Tail]:
-    """A consumer of these topics that has yet to be told where to begin."""
+async def connected(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group, for as long as the block lasts."""
     consumer = AIOKafkaConsumer(
         **options,
         group_id=None,
@@ -78,12 +78,19 @@ async def tail(options: Mapping[str, Any], topics: Sequence[Topic]) -> AsyncIter
     try:
         async with asyncio.timeout(PATIENCE):
             await consumer.start()
-        consumer.assign([place for topic in topics for place in places_of(topic)])
-        yield Tail(consumer)
+        yield consumer
     finally:
         with suppress(*AWAY):
             async with asyncio.timeout(PATIENCE):
                 await consumer.stop()
+
+
+@asynccontextmanager
+async def tail(options: Mapping[str, Any], topics: Sequence[Topic]) -> AsyncIterator[Tail]:
+    """A consumer of these topics that has yet to be told where to begin."""
+    async with connected(options) as consumer:
+        consumer.assign([place for topic in topics for place in places_of(topic)])
+        yield Tail(consumer)
 
 
 def places_of(topic: Topic) -> list[TopicPartition]:
