@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -91,7 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
             await pool.close(timeout=2)
 
     certificates.watch(settings)
-    app = FastAPI(title="Sagsbro", lifespan=lifespan)
+    # `/docs` shares its origin with `/ops`, where a token is typed: no script may come from elsewhere.
+    app = FastAPIOffline(title="Sagsbro", lifespan=lifespan, redoc_url=None)
     problems.install(app)
     registry.install(app)
     app.add_middleware(Guard)

@@ -48,6 +48,13 @@ def test_nothing_comes_from_elsewhere_and_no_text_becomes_markup(client: Client)
         assert AARHUS not in text
 
 
+def test_the_documentation_of_the_api_loads_nothing_from_elsewhere(client: Client) -> None:
+    named = re.findall(r'(?:src|href)="([^"]+)"', client.get("/docs").text)
+    assert len(named) >= 2
+    for path in named:
+        assert client.get(path).status_code == 200, path
+
+
 def test_whatever_a_page_names_is_served(client: Client) -> None:
     for path in PAGES:
         for name in re.findall(r'(?:src|href)="(pages/[^"]+)"', client.get(path).text):
