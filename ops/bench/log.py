@@ -39,7 +39,7 @@ MILLI: Final = 1000
 OK: Final = 200
 FILL: Final = """
     INSERT INTO access_log (at, reader, overview, purpose, subject, authorities, decision, basis, cases)
-    SELECT %(now)s::timestamptz - (%(rows)s - n) * (interval '1 day' * %(days)s) / %(rows)s,
+    SELECT %(now)s::timestamptz - interval '1 day' * (%(days)s * (1 - n::float8 / %(rows)s)),
         jsonb_build_object('subject', 'employee-' || n * 7919 %% %(readers)s, 'name', 'Ea Eksempel', 'role', 'employee',
             'client', 'fordel', 'unit', 'Jobcenter', 'authorities', jsonb_build_array(a.cvr)),
         'sapa', 'Sagsbehandling', hmac.of, ARRAY[a.cvr], 'permit', 'official_duty',

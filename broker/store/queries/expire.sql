@@ -2,14 +2,14 @@
 -- subscriptions as long as they said.
 WITH forgotten AS (
     UPDATE rejection SET payload = NULL
-    WHERE payload IS NOT NULL AND at < clock_timestamp() - interval '30 days' RETURNING 1
+    WHERE payload IS NOT NULL AND at < statement_timestamp() - interval '30 days' RETURNING 1
 ), receipts AS (
-    DELETE FROM receipt WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
+    DELETE FROM receipt WHERE at < statement_timestamp() - interval '30 days' RETURNING 1
 ), answers AS (
-    DELETE FROM idempotency WHERE at < clock_timestamp() - interval '30 days' RETURNING 1
+    DELETE FROM idempotency WHERE at < statement_timestamp() - interval '30 days' RETURNING 1
 ), outcomes AS (
-    DELETE FROM outcome WHERE at < clock_timestamp() - interval '35 days' RETURNING 1
+    DELETE FROM outcome WHERE at < statement_timestamp() - interval '35 days' RETURNING 1
 ), subscriptions AS (
-    DELETE FROM subscription WHERE until <= clock_timestamp()
+    DELETE FROM subscription WHERE until <= statement_timestamp()
 )
 SELECT (SELECT count(*) FROM forgotten), (SELECT count(*) FROM receipts), (SELECT count(*) FROM outcomes)

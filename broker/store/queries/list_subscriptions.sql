@@ -1,6 +1,6 @@
 -- What one reader follows now, in one overview or in all.
 SELECT overview, citizens, purpose, effort_id, until, version
 FROM subscription
-WHERE subject = %(subject)s AND client = %(client)s AND until > clock_timestamp()
+WHERE subject = %(subject)s AND client = %(client)s AND until > statement_timestamp()
   AND (%(overview)s::text IS NULL OR overview = %(overview)s)
 ORDER BY overview

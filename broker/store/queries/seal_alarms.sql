@@ -18,9 +18,9 @@ WITH new AS (
     SELECT 'many_citizens' AS rule, r.reader_id, r.id
     FROM (SELECT reader_id, max(id) AS id FROM new GROUP BY reader_id) AS r
     WHERE (SELECT count(DISTINCT l.subject) FROM access_log l
-           WHERE l.reader_id = r.reader_id AND l.at > clock_timestamp() - interval '1 hour') > %(most)s
+           WHERE l.reader_id = r.reader_id AND l.at > statement_timestamp() - interval '1 hour') > %(most)s
       AND NOT EXISTS (SELECT FROM access_alarm a WHERE a.reader_id = r.reader_id AND a.rule = 'many_citizens'
-                      AND a.at > clock_timestamp() - interval '1 hour')
+                      AND a.at > statement_timestamp() - interval '1 hour')
 ), raised AS (
     INSERT INTO access_alarm (rule, reader_id, access_id)
     SELECT * FROM watched UNION ALL SELECT * FROM vip UNION ALL SELECT * FROM many
