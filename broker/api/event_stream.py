@@ -80,9 +80,8 @@ class EventStream(Response):
             if waited is None:
                 await stream.still()
                 yield self._block(None)
-            else:
-                for event in await stream.told(waited, datetime.now(UTC)):
-                    yield self._block(event)
+            elif events := await stream.told(waited, datetime.now(UTC)):
+                yield b"".join(map(self._block, events))
 
     async def _next(self) -> list[Change] | None:
         """None when nothing has come for as long as a heartbeat."""

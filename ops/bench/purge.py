@@ -125,7 +125,8 @@ def run(data: Path, citizens: int, entries: int, rate: int, tell: Any = lambda _
             report.rate = round(sent[0] / (time.monotonic() - began), 1)
             threading.Event().wait(1)
         report.rows.append(_summed("answered", [one.answered for one in told], 0))
-        report.rows.append(_summed("gone from search", [one.searched for one in told], 0))
+        report.rows.append(_summed("last shown by a search", [one.shown for one in told], 0))
+        report.rows.append(_summed("answer of a search asked right after", [one.searched for one in told], 0))
         report.rows.append(_in_topic(told, handed, entries))
         streamed = [took for one in told for took in one.streamed]
         report.rows.append(_summed("told in the stream", streamed, entries * citizens - len(streamed)))
@@ -174,11 +175,15 @@ def _load(settings: Settings, rate: int) -> Iterator[list[int]]:
 
 @dataclass(slots=True)
 class Told:
-    """One withdrawal; milliseconds, and when it was answered in seconds since 1970."""
+    """One withdrawal; milliseconds, and when it was answered in seconds since 1970.
+
+    shown: the last answer that showed a case, of searches that follow one another without a pause; 0 when it came before.
+    """
 
     citizen: Citizen
     at: float
     answered: float
+    shown: float
     searched: float
     streamed: list[float]
 
@@ -227,6 +232,15 @@ async def _one(
             report.wrong.append(f"{entries - len(there)} cases were never told in the stream")
         if not (await send("POST", "/v1/overviews/hoi/search", reader, search)).json()["entries"]:
             report.wrong.append("nothing was found before the withdrawal")
+
+        async def searching() -> list[float]:
+            """When each search was answered that showed one, until none does."""
+            shown = [time.time()]
+            while (await send("POST", "/v1/overviews/hoi/search", reader, search)).json()["entries"]:
+                shown.append(time.time())
+            return shown
+
+        others = asyncio.create_task(searching())
         now = datetime.now(UTC).isoformat()
         began = time.time()
         await send("POST", "/v1/consents", registrar, citizen.consent(registered_at=now, withdrawn_at=now))
@@ -236,7 +250,9 @@ async def _one(
         if found:
             report.wrong.append(f"{len(found)} cases were found after the withdrawal was answered")
         streamed = await _until(heard, there, lambda: not there)
-    return Told(citizen, at, (at - began) * MILLI, (searched - at) * MILLI, [(when - at) * MILLI for when in streamed])
+        shown = max(at, (await others)[-1])
+    searches = ((shown - at) * MILLI, (searched - at) * MILLI)
+    return Told(citizen, at, (at - began) * MILLI, *searches, [(when - at) * MILLI for when in streamed])
 
 
 @asynccontextmanager
