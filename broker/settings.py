@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 DEFAULT_DATA = Path(".sagsbro")
+OWN_ISSUER = "sagsbro-development"
 SEAL_KEY = "seal-key.pem"
 """Where an instance with embedded parts keeps the key that signs its log of reads."""
 
@@ -113,7 +114,7 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     audience: str | None = None
     """What the outside issuer's tokens must be made out to; goes with `jwks_url`."""
-    issuer: str = "sagsbro-development"
+    issuer: str = OWN_ISSUER
     connectors: dict[str, dict[str, Any]] = {}
     """What a connector is told of a sender: by `system`, and over it by `authority/system`."""
     certificates: Certificates | None = None
@@ -129,8 +130,9 @@ class Settings(BaseSettings):
     """The Ed25519 key, in a PEM file, that signs the log of reads; out of reach of whoever owns the database."""
     seal_public_keys: list[str] = []
     """Keys whose signatures count beside the own one, base64: earlier ones; all of them where there is no own one."""
-    cpr_registrars: list[str] = []
-    """CVR numbers of the authorities whose consent tokens may join two numbers to one person; a topic always may."""
+    cpr_registrars: list[str] | None = None
+    """CVR numbers of the authorities whose consent tokens may say what only the civil register knows
+    (`Registration.national`); the topic always may. None: all with our own tokens, nobody with an outside issuer."""
     access_log_days: int = 1826
     """How long the log of reads is kept: five years."""
 

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, closing
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 
 from broker.api.auth import require
 from broker.api.core import Connection, Core, core_of
@@ -123,16 +125,17 @@ async def clear_rules(authority: Text, system: System, core: Cored, token: Keepe
 
 
 @router.post("/checks")
-async def check(request: Request, authority: Cvr, system: System, core: Cored, token: Keeper) -> dict[str, Any]:
+async def check(request: Request, authority: Cvr, system: System, core: Cored, token: Keeper) -> Response:
     """Maps a municipality's codes, as text/csv `code[,title,count]`; the answer names those that map to nothing."""
     try:
-        used = read_codes(await request.body())
+        used = await asyncio.to_thread(read_codes, await request.body())
     except FlawedListError as flaw:
         raise Problem(422, "invalid_request", str(flaw)) from None
     async with _changing(core) as connection:
         _putter(token).must_be_of(authority)
         known = await core.facts.current(connection)
-        return await review(connection, known, used, authority, system, datetime.now(UTC).date())
+        said = await review(connection, known, used, authority, system, datetime.now(UTC).date())
+    return Response(orjson.dumps(said), media_type="application/json")
 
 
 @router.get("/{number}")

@@ -17,6 +17,7 @@ from broker.domain.outcome import Code, Rejected
 from broker.domain.policy import Role
 from broker.intake.persons import read
 from broker.security import Token
+from broker.settings import Settings
 from broker.store import persons
 from broker.store.database import connect
 from broker.store.persons import Author
@@ -105,7 +106,13 @@ def _author(core: Core, token: Token) -> Author:
     if token.role is Role.CITIZEN:
         # A token without a number is nobody's: no registration is of an empty one.
         return Author("citizen", frozenset(), token.citizen or "")
-    return Author(name, token.authorities, may_join=not token.authorities.isdisjoint(core.settings.cpr_registrars))
+    return Author(name, token.authorities, registrar=is_registrar(token.authorities, core.settings))
+
+
+def is_registrar(authorities: frozenset[str], settings: Settings) -> bool:
+    """Whether a consent token of these authorities may say what only the civil register knows."""
+    named = settings.cpr_registrars
+    return settings.jwks_url is None if named is None else not authorities.isdisjoint(named)
 
 
 def _refused(flaws: dict[int, Rejected]) -> JSONResponse:

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from broker.api.access_log import not_logged
 from broker.api.auth import require
@@ -24,7 +24,7 @@ from broker.overviews import rejected
 from broker.overviews.access import plain
 from broker.overviews.own_log import COPENHAGEN
 from broker.overviews.reading import NotLoggedError, who
-from broker.overviews.request import Strict, Text
+from broker.overviews.request import Day, Moment, Strict, Text
 from broker.security import Token
 from broker.store import rejections as store
 from broker.store.rejections import Filter, Place
@@ -50,8 +50,8 @@ def filter_of(
     code: Code | None = None,
     pointer: Word = None,
     state: Literal["open", "replayed", "discarded", "all"] = "open",
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+    until: Annotated[Moment | None, Query(alias="to")] = None,
 ) -> Filter:
     """What is asked for, within what the token may look at. Raises Problem."""
     bounds = bounds_of(token)
@@ -123,7 +123,7 @@ async def get_report(
     core: Cored,
     token: Reader,
     request: Request,
-    day: date | None = None,
+    day: Day | None = None,
     system: Word = None,
     authority: Word = None,
 ) -> Response:

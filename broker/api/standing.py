@@ -20,7 +20,7 @@ from broker.stream.tail import AWAY, tail
 from broker.stream.topics import CASE_EVENTS
 
 PATIENCE: Final = 10.0
-_STEP: Final = 0.05
+_STEP: Final = 0.1
 
 Groups = dict[str, Any]
 
@@ -79,16 +79,17 @@ async def _caught_up(connect: Connecting, settings: Settings) -> None:
     except AWAY as error:
         raise KafkaUnavailable from error
     until = time.monotonic() + PATIENCE
+    # The connection is given back between two looks: many who wait must not keep everybody else from the database.
+    while not await _reached(connect, ends):
+        if time.monotonic() > until:
+            raise unavailable("index_behind", "the index is behind the log just now; send the same again")
+        await asyncio.sleep(_STEP)
+
+
+async def _reached(connect: Connecting, ends: Sequence[int]) -> bool:
     async with connect() as connection:
-        while not await _reached(connection, ends):
-            if time.monotonic() > until:
-                raise unavailable("index_behind", "the index is behind the log just now; send the same again")
-            await asyncio.sleep(_STEP)
-
-
-async def _reached(connection: Connection, ends: Sequence[int]) -> bool:
-    cursor = await connection.execute(
-        "SELECT partition, next_offset FROM position WHERE topic = %s", [CASE_EVENTS.name]
-    )
-    positions: dict[int, int] = dict(await cursor.fetchall())
+        cursor = await connection.execute(
+            "SELECT partition, next_offset FROM position WHERE topic = %s", [CASE_EVENTS.name]
+        )
+        positions: dict[int, int] = dict(await cursor.fetchall())
     return all(positions.get(partition, 0) >= end for partition, end in enumerate(ends))

@@ -12,7 +12,7 @@ from broker import logs
 from broker.api.app import create_app
 from broker.api.server import Server
 from broker.cli.fitting import check_schema
-from broker.settings import Settings
+from broker.settings import OWN_ISSUER, Settings
 from broker.stream.clients import refusal
 
 GC_THRESHOLDS: Final = (20_000, 20, 20)
@@ -26,6 +26,10 @@ def api() -> None:
     if settings.jwks_url and not settings.audience:
         raise click.ClickException(
             "SAGSBRO_JWKS_URL is set and SAGSBRO_AUDIENCE is not: tokens made for others would be taken"
+        )
+    if settings.jwks_url and settings.issuer == OWN_ISSUER:
+        raise click.ClickException(
+            "SAGSBRO_JWKS_URL is set and SAGSBRO_ISSUER is not: none of its tokens would be taken"
         )
     logs.configure("api")
     check_schema(settings)

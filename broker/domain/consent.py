@@ -17,6 +17,7 @@ from broker.domain.outcome import Code, Rejected
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 MAIN_GROUP: Final = 3
 """The length of `NN.`: no pattern of a consent is a shorter prefix."""
+_NATIONAL: Final = frozenset({"CPR_CHANGED", "DECEASED", "UNPROTECTED", "CUSTODY", "GUARDIANSHIP"})
 _LATER: Final = 36
 _LATER_YET: Final = 57
 
@@ -54,6 +55,11 @@ class Registration:
     registered_at: datetime
     body: Mapping[str, Any]
     also: str | None = None
+
+    @property
+    def national(self) -> bool:
+        """Whether only the civil register can know it: no municipality's consent system."""
+        return self.body.get("kind") in _NATIONAL
 
     @property
     def digest(self) -> str:
@@ -106,7 +112,9 @@ class Objection:
 
     def in_force(self, at: datetime) -> bool:
         """From when it says until it is lifted."""
-        return _within(self.effective_from - CLOCKS_DIFFER, self.lifted_at, at)
+        # A difference always has a value; a moment before the year 1 has none.
+        begun = self.effective_from - at <= CLOCKS_DIFFER
+        return begun and (self.lifted_at is None or at < self.lifted_at)
 
 
 @dataclass(frozen=True, slots=True)

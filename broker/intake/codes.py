@@ -1,5 +1,6 @@
 """The mapping review: a list of the codes that a municipality uses in a system, and what each comes to."""
 
+import asyncio
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from broker.store import kle_rules
 
 _HEADERS: Final = frozenset({"code", "kode"})
 _TITLE, _COUNT = 1, 2
+_DIGITS: Final = 12
+MOST: Final = 20_000
+"""Codes in one list."""
 
 
 class FlawedListError(ValueError):
@@ -47,7 +51,9 @@ def read_codes(content: bytes) -> list[Used]:
             if not row[0]:
                 raise FlawedListError(f"line {rows.line_num}: no code")
             count = row[_COUNT] if len(row) > _COUNT else ""
-            if count and not (count.isascii() and count.isdigit()):
+            if len(used) == MOST:
+                raise FlawedListError(f"line {rows.line_num}: more than {MOST} codes; check them in parts")
+            if count and not (count.isascii() and count.isdigit() and len(count) <= _DIGITS):
                 raise FlawedListError(f"line {rows.line_num}: the count is no number")
             used.append(Used(row[0], row[_TITLE] if len(row) > _TITLE else "", int(count) if count else None))
     except csv.Error as error:
@@ -61,14 +67,18 @@ async def review(
     connection: psycopg.AsyncConnection[Any], known: Facts, used: list[Used], authority: str, system: str, on: date
 ) -> dict[str, Any]:
     """What of the list maps to nothing, and why; that it was asked is kept, for the agreement that may need it."""
-    unmapped = [
-        {"code": without_cpr(one.code), "title": without_cpr(one.title), "count": one.count}
-        | {"reason": verdict.code.value, "detail": verdict.detail}
-        for one, verdict in mapped(used, known.kle, authority, system, on)
-        if isinstance(verdict, Rejected)
-    ]
+    unmapped = await asyncio.to_thread(_unmapped, mapped(used, known.kle, authority, system, on))
     await kle_rules.record_check(connection, (authority, system), len(used), len(unmapped), known.revision)
     return {"authority": authority, "system": system, "codes": len(used), "unmapped": unmapped}
+
+
+def _unmapped(judged: Iterable[tuple[Used, Mapped | Rejected]]) -> list[dict[str, Any]]:
+    return [
+        {"code": without_cpr(one.code), "title": without_cpr(one.title), "count": one.count}
+        | {"reason": verdict.code.value, "detail": verdict.detail}
+        for one, verdict in judged
+        if isinstance(verdict, Rejected)
+    ]
 
 
 def mapped(

@@ -3,13 +3,14 @@
 Reading the log is a read too, and stands in it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from psycopg.rows import class_row, dict_row
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
@@ -18,7 +19,7 @@ from broker.domain.policy import POLICY, Reader, Reason, Role
 from broker.overviews.asking import numbers_of
 from broker.overviews.own_log import COPENHAGEN, Look, told
 from broker.overviews.reading import PERSONS, Caller, Connection, Core, who, written
-from broker.overviews.request import Strict, Text, cpr
+from broker.overviews.request import Moment, Strict, Text, cpr
 from broker.overviews.shown import text
 from broker.store import access_log
 from broker.store import search as index
@@ -36,13 +37,13 @@ FEW_AUTHORITIES: Final = 10
 MOST_ROWS: Final = 2000
 """Of a citizen's own log, at once."""
 MOST_REPORTED: Final = 500
+_CURSOR: Final = re.compile(r"[0-9]{1,16}\.[0-9]{1,18}")
 OWN: Final = "own_data"
 SUPERVISION: Final = "supervision"
 
 
 def _cursor(said: str) -> str:
-    micros, _, number = said.partition(".")
-    if not (micros.isdigit() and number.isdigit() and len(said) <= 40):  # noqa: PLR2004 - two whole numbers
+    if not _CURSOR.fullmatch(said):
         raise ValueError("not a cursor")
     return said
 
@@ -64,8 +65,8 @@ class LogSearch(Strict):
     citizen_ref: a person as an earlier answer names them.
     """
 
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    until: AwareDatetime | None = Field(default=None, alias="to")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
     authority: Annotated[str, Field(pattern=r"^\d{8}$")] | None = None
     reader: Words | None = None
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
@@ -109,7 +110,7 @@ class Reported(Strict):
     """One read of a topic's content, permitted or denied."""
 
     overview: Annotated[str, Field(pattern="^[a-z]{1,40}$")]
-    read_at: AwareDatetime
+    read_at: Moment
     reader: ReportedReader
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     purpose: Annotated[Text, Field(max_length=1000)] | None = None
@@ -151,7 +152,7 @@ async def report(core: Core, caller: Caller, reads: Sequence[Reported], at: date
     client = caller.reader.client
     async with core.pool.connection() as connection, connection.transaction():
         facts = await core.facts.current(connection)
-        if not client or not all(_showable(read, client, facts, at) for read in reads):
+        if not client or not all(_theirs(read, caller) and _showable(read, client, facts, at) for read in reads):
             return NotYours()
         for read in reads:
             keys = [EntryKey(*case.split("/", 2)) for case in read.cases]
@@ -187,6 +188,13 @@ async def watch(core: Core, caller: Caller, wanted: WatchList) -> int | NotYours
             [wanted.authority, subjects, caller.reader.subject],
         )
     return len(subjects)
+
+
+def _theirs(read: Reported, caller: Caller) -> bool:
+    """By a reader of the caller's own authorities; a citizen has none, and has looked at some authority's cases."""
+    authorities = frozenset(read.reader.authorities)
+    named = bool(read.cases) if read.reader.role is Role.CITIZEN else bool(authorities)
+    return named and authorities <= caller.authorities
 
 
 def _showable(read: Reported, client: str, facts: Facts, at: datetime) -> bool:
@@ -234,10 +242,10 @@ async def _own(
 
 
 def _page_of_days(looks: Sequence[Look], own: str) -> Answer:
-    """Whole days; where there are too many rows, the period that follows is named."""
-    if len(looks) < MOST_ROWS or looks[0].day == looks[-1].day:
+    """Whole days; where there are too many rows, the period that follows is named. Of a fuller day the newest."""
+    if len(looks) < MOST_ROWS:
         return {"entries": told(looks, own), "next_to": None}
-    whole = [look for look in looks if look.day != looks[-1].day]
+    whole = [look for look in looks if look.day != looks[-1].day] or looks
     until = whole[-1].at.astimezone(COPENHAGEN).replace(hour=0, minute=0, second=0, microsecond=0)
     return {"entries": told(whole, own), "next_to": text(until)}
 

@@ -67,11 +67,15 @@ async def follow(
         shown = {} if start is None else await subscriptions.shown(connection, who, overview.name)
         if not kept:
             return NotSubscribed()
+        if last_id is not None and read(last_id, topic.partitions, at, kept[0].narrowed_at) is None:
+            return TooOld()
         query = _query(overview, reader, kept[0])
-        if (reason := refused(overview, query)) is not None:
-            return await refuse(core, reader, overview, query.purpose, reason)
-        query, _ = await known(connection, query, Facts())
-    watch = await feed.watch(topic, (query.citizen or frozenset()) | shown.keys())
+        reason = refused(overview, query)
+        if reason is None:
+            query, _ = await known(connection, query, Facts())
+    if reason is not None:
+        return await refuse(core, reader, overview, query.purpose, reason)
+    watch = await feed.watch(topic, (query.citizen or frozenset()) | shown.keys(), who)
     try:
         if start is not None:
             watch.precede(await feed.missed(topic, start, watch))

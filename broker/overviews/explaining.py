@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
@@ -17,7 +17,7 @@ from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
 from broker.domain.policy import Overview, Permit, Query, Reader, Role, decide
 from broker.overviews.asking import known, known_at
 from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
-from broker.overviews.request import Strict, Text, cpr
+from broker.overviews.request import Moment, Strict, Text, cpr
 from broker.overviews.shown import provenance, text
 from broker.store import facts as facts_store
 from broker.store import search as index
@@ -53,7 +53,7 @@ class ExplainRequest(Strict):
     control_case: Annotated[Text, Field(max_length=200)] | None = None
     effort_id: UUID | None = None
     reader: dict[str, Any] | None = Field(default=None, repr=False)
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
     @property
     def key(self) -> EntryKey:
@@ -70,7 +70,9 @@ async def explained(
     connection: Connection, source: FactsSource, caller: Caller, asked: ExplainRequest, reader: Reader, now: datetime
 ) -> dict[str, Any] | NotFound:
     """The verdict on `reader` and its steps. Raises NotLoggedError."""
-    about = None if asked.citizen is None else party_ref("CPR", asked.citizen)
+    # A citizen asks about themselves, whatever they name: nobody else's log tells of it.
+    named = caller.citizen if caller.reader.role is Role.CITIZEN else asked.citizen
+    about = None if named is None else party_ref("CPR", named)
     citizen = None if about is None else frozenset({about})
     effort_id = None if asked.effort_id is None else str(asked.effort_id)
     query = Query(asked.overview, reader, citizen, asked.purpose, asked.control_case, effort_id)

@@ -17,6 +17,7 @@ from broker.logs import tell
 from broker.overviews.place import Place
 from broker.overviews.watch import Change, Watch, Watches
 from broker.store import search as index
+from broker.store.subscriptions import Follower
 from broker.stream.framing import Decoder, Undecodable
 from broker.stream.tail import AWAY, Record, Tail, tail
 from broker.stream.topics import OVERVIEWS, Topic
@@ -29,6 +30,8 @@ MOST: Final = 200_000
 """Records that are read again for one reader; more, and they search anew sooner."""
 CATCHING_UP: Final = 4
 MOST_STREAMS: Final = 2000
+MOST_OF_ONE: Final = 20
+"""Streams of one reader."""
 TOPICS: Final = tuple(OVERVIEWS[row.name] for row in POLICY.values() if row.published)
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
@@ -41,7 +44,7 @@ class FeedUnavailableError(Exception):
 
 
 class TooManyError(Exception):
-    """As many streams are open as one process serves."""
+    """As many streams are open as one process serves, or as one reader may have."""
 
 
 class ResumeTooOldError(Exception):
@@ -63,9 +66,9 @@ class Feed:
         # An id that none of our publishers writes makes the value unreadable: then the index is asked for its parties.
         self._decoder = Decoder("overview_entry", lambda _: None)
 
-    async def watch(self, topic: Topic, names: Iterable[str]) -> Watch:
+    async def watch(self, topic: Topic, names: Iterable[str], whose: Follower) -> Watch:
         """Everything from now on that concerns the names. Raises FeedUnavailableError, TooManyError."""
-        if len(self._watches) >= MOST_STREAMS:
+        if len(self._watches) >= MOST_STREAMS or self._watches.of(whose) >= MOST_OF_ONE:
             raise TooManyError
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._keep())
@@ -74,7 +77,7 @@ class Feed:
                 await self._ready.wait()
         except TimeoutError:
             raise FeedUnavailableError from None
-        watch = Watch(topic.name, self.place(topic), names)
+        watch = Watch(topic.name, self.place(topic), names, whose)
         self._watches.add(watch)
         return watch
 

@@ -34,12 +34,13 @@ class Place:
         return ".".join(map(str, (int(at.timestamp()), *self.offsets)))
 
 
-def read(text: str, partitions: int, at: datetime) -> Place | None:
-    """The place that was given out; None when that is too long ago. Raises BrokenPlaceError."""
+def read(text: str, partitions: int, at: datetime, since: datetime | None = None) -> Place | None:
+    """The place that was given out; None when that is too long ago, or before `since`. Raises BrokenPlaceError."""
     form = _FORM.fullmatch(text)
     if form is None:
         raise BrokenPlaceError("not an event's id")
     offsets = tuple(map(int, form[2][1:].split(".")))
     if len(offsets) != partitions:
         raise BrokenPlaceError("the id of another overview's event")
-    return Place(offsets) if at.timestamp() - int(form[1]) <= LONGEST_AWAY.total_seconds() else None
+    oldest = at - LONGEST_AWAY if since is None else max(at - LONGEST_AWAY, since)
+    return Place(offsets) if int(form[1]) >= oldest.timestamp() else None

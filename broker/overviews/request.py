@@ -1,10 +1,11 @@
 """What may be asked of an overview. Personal numbers are never repeated in what a flaw is called."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_FORMS
@@ -14,6 +15,8 @@ from broker.store.text import storable
 
 # Whoever has one of these is a person: the test of the person's part in the case applies.
 PERSONS = ("CPR", "ECPR")
+Dated = TypeVar("Dated", bound=date)
+FIRST_YEAR, LAST_YEAR = 1900, 9998
 
 
 def cpr(text: str) -> str:
@@ -35,6 +38,15 @@ def _case_id(text: str) -> str:
     return text.lower()
 
 
+def _in_calendars(at: Dated) -> Dated:
+    """Raises ValueError where a period more or less, or another zone, could leave the years that there are."""
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendars)]
+Day = Annotated[date, AfterValidator(_in_calendars)]
 CaseId = Annotated[str, AfterValidator(_case_id)]
 Text = Annotated[str, AfterValidator(storable)]
 KlePattern = Annotated[str, AfterValidator(_pattern)]

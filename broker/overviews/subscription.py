@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from broker.domain.policy import Overview, Query, Reader, Reason, refused
 from broker.overviews.reading import Core, Read, note
-from broker.overviews.request import Strict, Text, cpr
+from broker.overviews.request import Moment, Strict, Text, cpr
 from broker.overviews.shown import text
 from broker.store import subscriptions
 from broker.store.subscriptions import Follower, Subscription
@@ -30,7 +30,7 @@ class SubscriptionRequest(Strict):
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(storable)
     ]
     effort_id: UUID | None = None
-    until: AwareDatetime
+    until: Moment
 
 
 @dataclass(frozen=True, slots=True)

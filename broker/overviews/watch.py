@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from broker.overviews.place import Place
+from broker.store.subscriptions import Follower
 
 TOGETHER: Final = 250
 """Changes that one transaction tells."""
@@ -29,8 +30,8 @@ class OverrunError(Exception):
 class Watch:
     """What waits for one stream. Used in one event loop only."""
 
-    def __init__(self, topic: str, start: Place, names: Iterable[str]) -> None:
-        self.topic, self.start = topic, start
+    def __init__(self, topic: str, start: Place, names: Iterable[str], whose: Follower) -> None:
+        self.topic, self.start, self.whose = topic, start, whose
         self.names = set(names)
         self.overrun = asyncio.Event()
         self._waiting: deque[Change] = deque()
@@ -80,6 +81,10 @@ class Watches:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def of(self, whose: Follower) -> int:
+        """How many are one reader's."""
+        return sum(watch.whose == whose for watch in self._all)
 
     def add(self, watch: Watch) -> None:
         """Follow what it names."""

@@ -8,11 +8,11 @@ and a batch that does not begin where the last one ended is never written.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import NoOffsetForPartitionError
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -22,6 +22,8 @@ POLL_RECORDS = 10_000
 FETCH_WAIT_MS = 20
 FULL_S = 0.02
 DRAIN_S = 15.0
+# Faust gives up a seek after 30 s, and says nothing.
+SEEK_S = 25.0
 
 
 class Batch(NamedTuple):
@@ -52,6 +54,9 @@ class Keeper(Protocol):
 
     def position(self, tp: TP) -> int | None:
         """What has been committed to the database of a partition that is ours."""
+
+    def crash(self, error: Exception) -> NoReturn:
+        """End the process."""
 
 
 class Fetching(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
@@ -133,14 +138,22 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Where the database says, not Kafka; what was fetched before belongs to an epoch that is over."""
-        async with self._fetching:
-            self._delivered = {}
-            self._keeper.epoch += 1
-            positions = await self._keeper.claim(self.assignment())
-            if positions:
-                await self.seek_wait(positions)
-            self._delivered = dict(positions)
+        """Where the database says, not Kafka; what was fetched before belongs to an epoch that is over.
+
+        Whatever comes in its way ends the process: Faust would go on without one, or stop seeking without a word.
+        """
+        try:
+            async with asyncio.timeout(SEEK_S), self._fetching:
+                self._delivered = {}
+                self._keeper.epoch += 1
+                positions = await self._keeper.claim(self.assignment())
+                if positions:
+                    await self.seek_wait(positions)
+                self._delivered = dict(positions)
+        except IllegalStateError:
+            raise  # partitions are moving again, and another seek follows
+        except Exception as error:  # noqa: BLE001 - crash on purpose
+            self._keeper.crash(error)
         return positions
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - the framework's

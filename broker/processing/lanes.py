@@ -157,12 +157,21 @@ class Lanes:
         return taken
 
     async def _together(self, taken: Mapping[TP, Sequence[Batch]]) -> None:
-        """In one transaction; if the world is away, each by itself from then on, so that none holds back another."""
+        """In one transaction; if that fails, each by itself from then on, so that none holds back another.
+
+        Also where no cause is known: what ends the process then is that one lane, and no other stands behind it.
+        """
         epoch, alone = self.epoch, dict[TP, Turn]()
         turns = {tp: turn for tp, batches in taken.items() if (turn := self._turn(tp, batches))}
         try:
             await self._apply(turns, again=False)
         except TryAgain:
+            alone = turns
+        except Exception as error:
+            if len(turns) == 1 or isinstance(error, PositionLost):
+                raise
+            lanes = sorted(tp.partition for tp in turns)
+            tell("batch_retried", partitions=lanes, error=type(error).__name__, at=_where(error))
             alone = turns
         finally:
             self._busy -= 1
@@ -220,9 +229,12 @@ class Lanes:
             tell("position_lost", detail=str(why))
             self._end(1)
         except Exception as error:  # noqa: BLE001 - crash on purpose: nothing may rest on what is left
-            # Not its text: that may quote a row.
-            tell("crashed", error=type(error).__name__, at=_where(error), code=getattr(error, "sqlstate", None))
-            self._end(1)
+            self.crash(error)
+
+    def crash(self, error: Exception) -> NoReturn:
+        """End the process, and say where it was; not the error's text, which may quote a row."""
+        tell("crashed", error=type(error).__name__, at=_where(error), code=getattr(error, "sqlstate", None))
+        self._end(1)
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)

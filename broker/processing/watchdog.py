@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import psycopg
-from confluent_kafka import KafkaException
+from confluent_kafka import IsolationLevel, KafkaException
 
 from broker.logs import tell
 from broker.metrics import LAG
@@ -21,6 +21,7 @@ from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs
 
 PROBE_S: Final = 1.0
+COMMITTED: Final = IsolationLevel.READ_COMMITTED
 Partitions = Callable[[], set[int]]
 
 
@@ -78,7 +79,7 @@ def _watch(
             mine = owned()
             with connect(settings.dsn, "watchdog") as connection:
                 written = {p: offset for p, *_, offset in positions.show(connection, topic) if p in mine}
-            ends = {p: log.end for p, log in logs(client, topic, written).items()} if written else {}
+            ends = {p: log.end for p, log in logs(client, topic, written, COMMITTED).items()} if written else {}
         except (psycopg.Error, KafkaException):
             lags.tell({})
             continue

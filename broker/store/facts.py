@@ -1,5 +1,6 @@
 """Reading all reference data as one value, as of one revision."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,7 +45,11 @@ async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> tupl
     row = await (await connection.execute(query("load_facts_at"), {"at": moment})).fetchone()
     if row is None:
         raise LookupError("the database has no reference revision: run the migrations")
-    facts, document = from_rows(row[0]), row[0]["policy"]
+    return await asyncio.to_thread(_stood, row[0])
+
+
+def _stood(rows: Mapping[str, Any]) -> tuple[Facts, bool]:
+    facts, document = from_rows(rows), rows["policy"]
     if document is None:
         return facts, False
     try:

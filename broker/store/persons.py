@@ -45,13 +45,13 @@ MOST_DUE: Final = 200
 class Author:
     """Who registers: the citizen, or somebody for these authorities; authorities None: a trusted producer, for any.
 
-    may_join: whether they may say that two numbers are one person's.
+    registrar: whether they may say what a national register says (`Registration.national`).
     """
 
     name: str
     authorities: frozenset[str] | None
     citizen: str | None = None
-    may_join: bool = False
+    registrar: bool = False
 
     def may_put(self, registration: Registration) -> bool:
         """Whether it is theirs to put at all: only the asking authority or the citizen may."""
@@ -62,7 +62,7 @@ class Author:
             return own and given
         if self.authorities is None:
             return True
-        if registration.also is not None and not self.may_join:
+        if registration.national and not self.registrar:
             return False
         return bool(self.authorities) if registration.authority is None else registration.authority in self.authorities
 

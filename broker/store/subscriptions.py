@@ -23,7 +23,7 @@ class Follower(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One in force. `version` is another with every change."""
+    """One in force. `version` is another with every change; narrowed_at: when fewer were followed than before."""
 
     overview: str
     citizens: list[str] = field(repr=False)
@@ -31,6 +31,7 @@ class Subscription:
     effort_id: UUID | None
     until: datetime
     version: UUID
+    narrowed_at: datetime | None
 
 
 async def put(connection: Connection, who: Follower, overview: str, said: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Partition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from confluent_kafka.error import KafkaError
@@ -13,6 +13,7 @@ from confluent_kafka.error import KafkaError
 from broker.stream.topics import Topic
 
 TIMEOUT_S = 10.0
+EVERYTHING = IsolationLevel.READ_UNCOMMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,20 @@ def make_topics(client: AdminClient, topics: Iterable[Topic], replication: int) 
     return made
 
 
-def logs(client: AdminClient, topic: str, partitions: Iterable[int]) -> dict[int, Log]:
-    """The logs of some partitions of one topic. Raises KafkaException when Kafka does not answer."""
+def logs(
+    client: AdminClient,
+    topic: str,
+    partitions: Iterable[int],
+    isolation: IsolationLevel = EVERYTHING,
+) -> dict[int, Log]:
+    """The logs of some partitions of one topic. Raises KafkaException when Kafka does not answer.
+
+    isolation: READ_COMMITTED: they end where the oldest open transaction begins, for a reader of ours gets no further.
+    """
     wanted, deadline = list(partitions), time.monotonic() + TIMEOUT_S
     while True:
         try:
-            return _logs(client, topic, wanted)
+            return _logs(client, topic, wanted, isolation)
         except KafkaException:
             # A topic just made, or a broker just back, has no leaders for a moment; the error does not say so.
             if time.monotonic() > deadline:
@@ -57,11 +66,13 @@ def logs(client: AdminClient, topic: str, partitions: Iterable[int]) -> dict[int
             time.sleep(0.2)
 
 
-def _logs(client: AdminClient, topic: str, wanted: list[int]) -> dict[int, Log]:
+def _logs(client: AdminClient, topic: str, wanted: list[int], isolation: IsolationLevel) -> dict[int, Log]:
     cluster_id = client.describe_cluster(request_timeout=TIMEOUT_S).result().cluster_id
     described = client.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT_S)[topic].result()
     bounds = {
-        spec: client.list_offsets({Partition(topic, p): offset for p in wanted}, request_timeout=TIMEOUT_S)
+        spec: client.list_offsets(
+            {Partition(topic, p): offset for p in wanted}, isolation_level=isolation, request_timeout=TIMEOUT_S
+        )
         for spec, offset in (("start", OffsetSpec.earliest()), ("end", OffsetSpec.latest()))
     }
     found = {

@@ -6,6 +6,7 @@ The bundled schemas carry fixed ids, so a worker runs without the registry; othe
 import io
 import json
 import struct
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -19,6 +20,9 @@ from broker.stream import avro
 
 MAGIC: Final = b"\x00"
 HEADER: Final = struct.Struct(">bI")
+UNKNOWN_S: Final = 5.0
+"""For so long the registry is not asked again for a schema that it has not: a batch may be full of them."""
+MOST_UNKNOWN: Final = 1000
 
 # Ids of the bundled schemas; the registry is seeded with the same ones and never gives them to another.
 # An id means one text for ever: 3 was the first text of overview_entry.
@@ -80,6 +84,7 @@ class Decoder:
         self._bundled = HEADER.pack(0, BUNDLED[name])
         self._node = _node(name)
         self._writers: dict[int, Schema | None] = {BUNDLED[name]: None}
+        self._unknown: dict[int, float] = {}
 
     def decode(self, value: bytes | None) -> dict[str, Any]:
         """One value. Raises Undecodable; what `fetch` raises passes through."""
@@ -95,6 +100,8 @@ class Decoder:
             raise Undecodable("not in Confluent framing: no magic byte and schema id")
         schema_id = int.from_bytes(value[1:5], "big")
         if schema_id not in self._writers:
+            if self._unknown.get(schema_id, 0.0) > time.monotonic():
+                raise UnknownSchema(f"the registry has no schema {schema_id}")
             self._writers[schema_id] = self._learn(schema_id)
         writer = self._writers[schema_id]
         reader = schema(self.name)
@@ -115,6 +122,9 @@ class Decoder:
     def _learn(self, schema_id: int) -> Schema:
         text = self._fetch(schema_id)
         if text is None:
+            if len(self._unknown) >= MOST_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[schema_id] = time.monotonic() + UNKNOWN_S
             raise UnknownSchema(f"the registry has no schema {schema_id}")
         try:
             return fastavro.parse_schema(json.loads(text))

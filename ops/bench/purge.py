@@ -177,7 +177,7 @@ def _load(settings: Settings, rate: int) -> Iterator[list[int]]:
 class Told:
     """One withdrawal; milliseconds, and when it was answered in seconds since 1970.
 
-    shown: the last answer that showed a case, of searches that follow one another without a pause; 0 when it came before.
+    shown: the last answer that showed a case, of searches that follow one another; 0 when it came before.
     """
 
     citizen: Citizen

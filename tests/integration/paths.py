@@ -80,7 +80,7 @@ def followed(index: Index, query: Query, citizen: str, keys: Iterable[EntryKey],
             held = await subscriptions.shown(connection, who, query.overview)
             asked, _ = await known(connection, replace(query, citizen=frozenset({citizen})), Facts())
         place = Place((0,) * topic.partitions)
-        watch = Watch(topic.name, place, asked.citizen or ())
+        watch = Watch(topic.name, place, asked.citizen or (), who)
         stream = Stream(index, Feed({}, index.pool), asked, kept, watch, held, place)
         changes = [Change(str(key), 0, offset + number, frozenset()) for number, key in enumerate(listed)]
         told: dict[str, set[EntryKey]] = {"entry": set(), "gone": set()}

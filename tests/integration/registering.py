@@ -17,7 +17,7 @@ OTHER_CPR: Final = "0202024444"
 NEW_CPR: Final = "0303034444"
 EFFORT: Final = "e0000000-0000-4000-8000-000000000001"
 MEMBER: Final = "principal-1"
-REGISTRAR: Final = Author("Register", frozenset({AUTHORITY}), may_join=True)
+REGISTRAR: Final = Author("Register", frozenset({AUTHORITY}), registrar=True)
 LONG_AGO: Final = "2024-01-01T00:00:00.000000Z"
 
 

@@ -209,6 +209,7 @@ async def test_an_overview_system_reports_its_reads_and_only_of_what_it_may_show
         {**said, "cases": [case.replace(AUTHORITY, OTHER)]},
         {**said, "reader": {**reader, "authorities": [OTHER]}},
         {**said, "reader": {**reader, "role": "citizen"}},
+        {**said, "cases": [], "reader": {**reader, "authorities": []}},
     ):
         assert (await logged.post("/v1/access-log", [said, wrong], **system)).status_code == 403
     invented = {**said, "reason": "whatever_they_say"}  # it would become the label of a metric

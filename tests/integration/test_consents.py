@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from broker.api.persons import is_registrar
+from broker.settings import Settings
 from broker.store import persons
 from broker.store.database import connect
 from ops.embedded.part import Part
@@ -17,6 +19,7 @@ from tests.integration.registering import (
     EFFORT,
     MEMBER,
     OTHER_CPR,
+    an_id,
     consent,
     effort,
     objection,
@@ -97,7 +100,6 @@ async def test_what_is_answered_202_is_in_force(served: World) -> None:
         ("powers-of-attorney", power(), {"role": "citizen", "citizen": OTHER_CPR}, 403, "consent_authority", ""),
         ("powers-of-attorney", power(), {"role": "citizen", "citizen": CPR}, 202, None, None),
         ("person-events", person_event("CPR_CHANGED"), {}, 422, "consent_malformed", ""),
-        ("person-events", person_event("CPR_CHANGED", new_citizen=OTHER_CPR), {}, 403, "consent_authority", ""),
         ("person-events", person_event("DECEASED"), {"role": "operator"}, 403, "forbidden", None),
         ("person-events", person_event("PROTECTED"), {}, 202, None, None),
     ],
@@ -116,14 +118,30 @@ async def test_each_flaw_has_its_code_and_place_and_never_repeats_what_was_sent(
     assert not any(number in answer.text for number in (CPR, OTHER_CPR))
 
 
-async def test_only_an_authority_that_is_named_for_it_joins_two_numbers_to_one_person(
+async def test_only_an_authority_that_is_named_for_it_says_what_the_civil_register_knows(
     database: str, kafka: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGSBRO_CPR_REGISTRARS", f'["{AUTHORITY}"]')
     async with world(database, kafka.address) as made:
-        joined = person_event("CPR_CHANGED", new_citizen=OTHER_CPR)
-        assert (await post(made, "person-events", joined, authorities=["29189420"])).status_code == 403
-        assert (await post(made, "person-events", joined)).status_code == 202
+        for path, said in (
+            ("person-events", person_event("CPR_CHANGED", new_citizen=OTHER_CPR)),
+            ("person-events", person_event("DECEASED", 2)),
+            ("person-events", person_event("UNPROTECTED", 3)),
+            ("powers-of-attorney", power(kind="CUSTODY")),
+            ("powers-of-attorney", power(kind="GUARDIANSHIP", power_id=an_id(2))),
+        ):
+            assert (await post(made, path, said, authorities=["29189420"])).status_code == 403
+            assert (await post(made, path, said)).status_code == 202
+        assert (
+            await post(made, "person-events", person_event("PROTECTED", 5), authorities=["29189420"])
+        ).status_code == 202
+
+
+def test_with_an_outside_issuer_nobody_is_a_registrar_who_is_not_named() -> None:
+    outside = Settings(jwks_url="https://issuer.example/keys")
+    assert not is_registrar(frozenset({AUTHORITY}), outside)
+    assert is_registrar(frozenset({AUTHORITY}), Settings())
+    assert not is_registrar(frozenset({AUTHORITY}), Settings(cpr_registrars=[]))
 
 
 async def test_all_of_a_request_is_registered_or_nothing(served: World) -> None:

@@ -113,7 +113,7 @@ def test_only_who_asked_or_the_citizen_changes_what_is_registered(index: Index) 
         (citizen, power(kind="CUSTODY")),
         (citizen, person_event("DECEASED")),
         (Author("nobody", frozenset()), objection()),
-        (replace(REGISTRAR, may_join=False), person_event("CPR_CHANGED", new_citizen=NEW_CPR)),
+        (replace(REGISTRAR, registrar=False), person_event("CPR_CHANGED", new_citizen=NEW_CPR)),
     ):
         (flaw,) = put(index.dsn, said, author=author).values()
         assert flaw.code is Code.CONSENT_AUTHORITY

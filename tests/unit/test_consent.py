@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.domain.consent import CLOCKS_DIFFER, Kind, Registration, age, fold, next_change
+from broker.domain.consent import CLOCKS_DIFFER, Kind, Objection, Registration, age, fold, next_change
 from broker.domain.outcome import Code, Rejected
 from broker.intake import os2forms
 from broker.intake.persons import read, read_wire
@@ -50,6 +50,13 @@ def test_a_consent_counts_from_its_beginning_to_just_before_its_end_and_never_wh
     assert [lasts.in_force(at) for at in moments] == [False, True, False]
     # Whatever moment it says: a withdrawal is at once.
     assert not a_consent(withdrawn_at=AT + timedelta(days=1)).in_force(AT)
+
+
+@pytest.mark.parametrize("at", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_the_first_and_the_last_moment_there_is_are_moments_like_any_other(at: datetime) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert Objection("o", "hoi", at).in_force(now) is (at < now)
+    assert Objection("o", "hoi", now, at).in_force(now) is (at > now)
 
 
 def test_death_ends_consents_and_powers_at_its_moment() -> None:

@@ -37,6 +37,7 @@ class Written:
         self.written: list[Sequence[Turn]] = []
         self.refuse = False
         self.away = 0
+        self.poisoned = False
 
     def claim(self, topic: str, partitions: Iterable[int]) -> Claimed:
         if self.refuse:
@@ -50,6 +51,8 @@ class Written:
         if self.away and 0 in {turn.step.place.partition for turn in turns}:
             self.away -= 1
             raise TryAgain
+        if self.poisoned and 0 in {turn.step.place.partition for turn in turns}:
+            raise ValueError("poison")
         for turn in turns:
             if self.positions[turn.step.place.partition] != turn.step.expected:
                 raise PositionLost("moved")
@@ -192,6 +195,16 @@ async def test_of_those_written_together_one_that_cannot_be_holds_back_no_other(
     site.written.away = 0
     await site.lanes.drain()
     assert [site.lanes.position(tp) for tp in (FIRST, SECOND)] == [20, 10]
+
+
+async def test_what_ends_the_process_is_one_lane_and_not_those_written_with_it(site: Site) -> None:
+    await site.lanes.put(site.batch(0, 10))  # so that the next ones wait for each other
+    await site.lanes.put(site.batch(10, 20))
+    await site.lanes.put(site.batch(0, 10, tp=SECOND))
+    site.written.poisoned = True
+    await until(lambda: site.lanes.position(SECOND) == 10 and bool(site.codes))
+    assert site.codes == [1]
+    assert site.lanes.position(FIRST) in (0, 10)
 
 
 async def test_a_batch_that_waits_is_given_up_when_its_epoch_ends(site: Site) -> None:

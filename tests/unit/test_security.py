@@ -80,12 +80,20 @@ def test_no_claims_raise_anything_else(claims: dict[str, Any]) -> None:
         read_claims({**CLAIMS, "areas": 1, **claims})
 
 
-@pytest.mark.parametrize("audience", [{}, {"SAGSBRO_AUDIENCE": ""}])
-def test_the_api_does_not_start_with_an_outside_issuer_and_no_audience(audience: dict[str, str]) -> None:
-    environment = {"SAGSBRO_JWKS_URL": "http://127.0.0.1:1/keys", **audience}
-    ran = CliRunner().invoke(main, ["api"], env=environment)
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({}, "SAGSBRO_AUDIENCE"),
+        ({"SAGSBRO_AUDIENCE": ""}, "SAGSBRO_AUDIENCE"),
+        ({"SAGSBRO_AUDIENCE": "sagsbro"}, "SAGSBRO_ISSUER"),
+    ],
+)
+def test_the_api_does_not_start_with_an_outside_issuer_of_which_half_is_known(
+    said: dict[str, str], missing: str
+) -> None:
+    ran = CliRunner().invoke(main, ["api"], env={"SAGSBRO_JWKS_URL": "http://127.0.0.1:1/keys", **said})
     assert ran.exit_code == 1
-    assert "SAGSBRO_AUDIENCE" in ran.output
+    assert missing in ran.output
 
 
 def test_a_verified_token_is_known_for_a_while_but_never_beyond_its_end() -> None:

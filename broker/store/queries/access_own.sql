@@ -1,6 +1,7 @@
 -- Reads of some persons' cases in a period, as far as the persons may know of them, newest first; with what the readers' authorities are called.
 WITH own AS (
     (SELECT id FROM access_log WHERE subject = ANY(%(persons)s::bytea[]) AND at >= %(since)s AND at < %(until)s
+        AND coalesce(citizen_visible_from <= %(now)s, true)
      ORDER BY at DESC, id DESC LIMIT %(limit)s)
     UNION
     SELECT id FROM access_log WHERE shown && %(persons)s::bytea[] AND at >= %(since)s AND at < %(until)s
