@@ -46,6 +46,7 @@ TICK_S: Final = 0.005
 AT_ONCE: Final = 1000
 POLL_S: Final = 0.02
 LAST_S: Final = 1.0
+LAST_WITHIN_S: Final = 60.0
 WARM_RATE: Final = 200
 WARM_S: Final = 3.0
 
@@ -109,13 +110,21 @@ def run(data: Path, rates: Sequence[int], seconds: float, entries: int, tell: Te
             with looking(settings) as looks, reading(settings) as handed:
                 sent, took = send(settings, records, rate)
                 report.wrong += settle(settings)
-                threading.Event().wait(LAST_S)  # until the readers have heard of it too
+                await_heard(partial(_all_got_there, sent, looks, handed))
             if rate != WARM_RATE:
                 per_second = round(len(records) / took, 1)
                 report.rows.append(summed(rate, per_second, "visible in search", visible(sent, looks)))
                 report.rows.append(summed(rate, per_second, "in the topic", in_topic(sent, handed)))
                 tell(f"{rate} a second: done")
     return report
+
+
+def await_heard(everything: Callable[[], bool]) -> None:
+    """Until the readers have heard of what is settled, or patience is over: what they have not is then missing."""
+    deadline, pause = time.monotonic() + LAST_WITHIN_S, threading.Event()
+    pause.wait(LAST_S)  # the question costs what they read with
+    while not everything() and time.monotonic() < deadline:
+        pause.wait(LAST_S)
 
 
 def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list[Sent], float]:
@@ -236,6 +245,10 @@ def in_topic(sent: Sequence[Sent], handed: Sequence[Handed]) -> list[float | Non
         first = next((at for said, at in zip(registrations, times, strict=True) if said >= one.registered_at), None)
         took.append(None if first is None else first * MILLI - one.received_ms)
     return took
+
+
+def _all_got_there(sent: Sequence[Sent], looks: Looks, handed: Sequence[Handed]) -> bool:
+    return None not in visible(sent, looks) and None not in in_topic(sent, handed)
 
 
 def summed(rate: int, per_second: float, until: str, took: Sequence[float | None]) -> Row:

@@ -30,7 +30,7 @@ from broker.stream.topics import CASE_EVENTS
 from ops.bench.faults import settle
 from ops.bench.filled import AUTHORITIES, Load, case_id, filled, join, sender_of
 from ops.bench.filling import fill
-from ops.bench.latency import TICK_S, Handed, reading
+from ops.bench.latency import TICK_S, Handed, await_heard, reading
 from ops.bench.reads import ready as reads_ready
 from ops.embedded import instance
 
@@ -123,9 +123,8 @@ def run(data: Path, citizens: int, entries: int, rate: int, tell: Any = lambda _
             began = time.monotonic()
             told = asyncio.run(_all(settings, everyone, entries, report, tell))
             report.rate = round(sent[0] / (time.monotonic() - began), 1)
-            threading.Event().wait(1)
+            await_heard(lambda: not _in_topic(told, handed, entries).left)
         report.rows.append(_summed("answered", [one.answered for one in told], 0))
-        report.rows.append(_summed("last shown by a search", [one.shown for one in told], 0))
         report.rows.append(_summed("answer of a search asked right after", [one.searched for one in told], 0))
         report.rows.append(_in_topic(told, handed, entries))
         streamed = [took for one in told for took in one.streamed]
@@ -175,15 +174,11 @@ def _load(settings: Settings, rate: int) -> Iterator[list[int]]:
 
 @dataclass(slots=True)
 class Told:
-    """One withdrawal; milliseconds, and when it was answered in seconds since 1970.
-
-    shown: the last answer that showed a case, of searches that follow one another; 0 when it came before.
-    """
+    """One withdrawal; milliseconds, and when it was answered in seconds since 1970."""
 
     citizen: Citizen
     at: float
     answered: float
-    shown: float
     searched: float
     streamed: list[float]
 
@@ -224,7 +219,6 @@ async def _one(
     await send("POST", "/v1/efforts", registrar, effort)
     search = {"citizen": citizen.cpr, "effort_id": citizen.effort, "purpose": "Måling", "limit": 200}
     async with _stream(settings, reader) as heard:
-        await asyncio.sleep(0.5)
         await send("POST", "/v1/consents", registrar, citizen.consent())
         there: set[str] = set()
         await _until(heard, there, lambda: len(there) == entries)
@@ -232,15 +226,6 @@ async def _one(
             report.wrong.append(f"{entries - len(there)} cases were never told in the stream")
         if not (await send("POST", "/v1/overviews/hoi/search", reader, search)).json()["entries"]:
             report.wrong.append("nothing was found before the withdrawal")
-
-        async def searching() -> list[float]:
-            """When each search was answered that showed one, until none does."""
-            shown = [time.time()]
-            while (await send("POST", "/v1/overviews/hoi/search", reader, search)).json()["entries"]:
-                shown.append(time.time())
-            return shown
-
-        others = asyncio.create_task(searching())
         now = datetime.now(UTC).isoformat()
         began = time.time()
         await send("POST", "/v1/consents", registrar, citizen.consent(registered_at=now, withdrawn_at=now))
@@ -250,15 +235,14 @@ async def _one(
         if found:
             report.wrong.append(f"{len(found)} cases were found after the withdrawal was answered")
         streamed = await _until(heard, there, lambda: not there)
-        shown = max(at, (await others)[-1])
-    searches = ((shown - at) * MILLI, (searched - at) * MILLI)
-    return Told(citizen, at, (at - began) * MILLI, *searches, [(when - at) * MILLI for when in streamed])
+    return Told(citizen, at, (at - began) * MILLI, (searched - at) * MILLI, [(when - at) * MILLI for when in streamed])
 
 
 @asynccontextmanager
 async def _stream(settings: Settings, token: str) -> AsyncIterator[asyncio.Queue[tuple[float, Change]]]:
-    """Everything that one reader is told, and when."""
+    """Everything that one reader is told, and when; it has told where it begins."""
     heard: asyncio.Queue[tuple[float, Change]] = asyncio.Queue()
+    begun = asyncio.Event()
 
     async def listen() -> None:
         headers, kind = {"Authorization": f"Bearer {token}"}, ""
@@ -269,17 +253,21 @@ async def _stream(settings: Settings, token: str) -> AsyncIterator[asyncio.Queue
             answer.raise_for_status()
             async for line in answer.aiter_lines():
                 name, _, said_so = line.partition(": ")
-                if name == "event":
+                if name == "id":
+                    begun.set()
+                elif name == "event":
                     kind = said_so
                 elif name == "data":
                     await heard.put((time.time(), Change(kind, json.loads(said_so))))
 
-    listening = asyncio.create_task(listen())
+    listening, beginning = asyncio.create_task(listen()), asyncio.create_task(begun.wait())
     try:
+        await asyncio.wait([listening, beginning], return_when=asyncio.FIRST_COMPLETED)
         yield heard
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        for task in (listening, beginning):
+            task.cancel()
+        await asyncio.gather(listening, beginning, return_exceptions=True)
 
 
 async def _until(heard: asyncio.Queue[tuple[float, Change]], there: set[str], enough: Any) -> list[float]:

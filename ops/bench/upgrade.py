@@ -134,6 +134,7 @@ def _roll(running: Instance, environment: Mapping[str, str], settings: Settings,
     supervisor = running.supervisor
     _start(running, "new-worker-1", "worker", environment)
     _await_assigned(running, report)
+    supervisor.await_restart("worker-1", former=0, timeout=PATIENCE_S)
     supervisor.kill9("worker-1")  # of the old release, on the widened schema: it comes back
     former = read(settings)
     await_read(settings, former + report.rate)
@@ -146,6 +147,7 @@ def _roll(running: Instance, environment: Mapping[str, str], settings: Settings,
     supervisor.stop("publisher-1")
     supervisor.stop("api")
     _start(running, "new-api", "api", environment)
+    await_read(settings, report.together_at + 1)
     report.ended_at = read(settings)
 
 

@@ -87,7 +87,7 @@ def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None, 
     service = Service("kafka", _command(layout, jars), log=layout.output, grace=3.0)
     supervisor.start(service)
     address = f"{HOST}:{port}"
-    return Part(service, supervisor, HOST, port, address, lambda: _answers(port), layout.log, elsewhere)
+    return Part(service, supervisor, HOST, port, address, lambda: _answers(port, layout.data), layout.log, elsewhere)
 
 
 def cluster_id(data_dir: Path) -> str:
@@ -151,11 +151,12 @@ def _new_cluster_id() -> str:
     return _new_cluster_id() if identity.startswith("-") else identity
 
 
-def _answers(port: int) -> bool:
-    """Tell whether it hands out its metadata."""
+def _answers(port: int, data: Path) -> bool:
+    """Tell whether the Kafka of these data hands out its metadata; another may have been faster at the port."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
         admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}, logger=_QUIET)
-        return bool(admin.list_topics(timeout=5).brokers)
+        found = admin.list_topics(timeout=5)
+        return bool(found.brokers) and found.cluster_id == cluster_id(data)
     except (OSError, KafkaException):
         return False

@@ -89,7 +89,8 @@ def test_once_ends_with_a_summary_in_which_every_payload_is_accounted_for(own_da
 def test_a_search_with_the_printed_token_finds_the_citizens_cases(demo: Demo) -> None:
     search = demo.said["look"]["search"]
 
-    answer = httpx.post(search["url"], json=search["body"], headers={"Authorization": f"Bearer {search['token']}"})
+    headers = {"Authorization": f"Bearer {search['token']}"}
+    answer = httpx.post(search["url"], json=search["body"], headers=headers, timeout=30)
 
     assert answer.status_code == httpx.codes.OK
     assert len(answer.json()["entries"]) > 0
@@ -104,7 +105,7 @@ def test_a_second_demo_on_the_same_data_is_refused_and_harms_nothing(demo: Demo)
     assert second.returncode == 1
     assert out == ""
     assert f"process {demo.process.pid}" in err
-    assert httpx.get(f"{demo.said['ready']['api']}/readyz").status_code == httpx.codes.OK
+    assert httpx.get(f"{demo.said['ready']['api']}/readyz", timeout=30).status_code == httpx.codes.OK
 
 
 def test_more_cases_keep_coming_until_a_signal_ends_it_within_ten_seconds(demo: Demo) -> None:
@@ -114,7 +115,7 @@ def test_more_cases_keep_coming_until_a_signal_ends_it_within_ten_seconds(demo: 
     demo.process.send_signal(signal.SIGTERM)
 
     assert demo.process.wait(STOPS_WITHIN) == 0
-    assert psutil.wait_procs(children, timeout=1)[1] == []
+    assert psutil.wait_procs(children, timeout=STOPS_WITHIN)[1] == []
     assert demo.process.stdout.read() == ""
 
 

@@ -76,7 +76,7 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, **options
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=30, **options
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))

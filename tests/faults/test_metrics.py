@@ -40,7 +40,7 @@ class Scrape:
     def __init__(self, urls: list[str]) -> None:
         self._told: dict[str, list[Told]] = {}
         for url in urls:
-            text = httpx.get(url, trust_env=False).raise_for_status().text
+            text = httpx.get(url, timeout=30, trust_env=False).raise_for_status().text
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:
                     self._told.setdefault(sample.name, []).append(Told(url, sample.labels, sample.value))
@@ -67,7 +67,7 @@ def until(urls: list[str], holds: Callable[[Scrape], bool]) -> Scrape:
     """The first scrape of which it holds: what is measured is some seconds old."""
     pause = threading.Event()
     for _ in range(120):
-        with suppress(httpx.ConnectError):  # a process that has just been started
+        with suppress(httpx.TransportError):  # a process that has just been started
             scrape = Scrape(urls)
             if holds(scrape):
                 return scrape
@@ -95,7 +95,7 @@ def refused_at_intake(settings: Settings) -> None:
         "change": "REGISTERED",
     }
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.post(f"{settings.api_url}/v1/case-events", json=event, headers=headers, trust_env=False)
+    answer = httpx.post(f"{settings.api_url}/v1/case-events", json=event, headers=headers, timeout=30, trust_env=False)
     assert answer.json()["rejected"][0]["code"] == "authority_mismatch"
 
 
@@ -105,6 +105,7 @@ def searched(settings: Settings, role: str) -> int:
         f"{settings.api_url}/v1/overviews/sapa/search",
         json={"user_key": "none", "purpose": "test"},
         headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
         trust_env=False,
     ).status_code
 
@@ -163,8 +164,8 @@ def test_a_worker_and_a_publisher_say_that_they_live(whole: tuple[Instance, Sett
     for url in running.metrics:
         until([url], lambda _: True)
         base = url.removesuffix("/metrics")
-        assert httpx.get(f"{base}/healthz", trust_env=False).json() == {"status": "alive"}
-        assert httpx.get(f"{base}/elsewhere", trust_env=False).status_code == 404
+        assert httpx.get(f"{base}/healthz", timeout=30, trust_env=False).json() == {"status": "alive"}
+        assert httpx.get(f"{base}/elsewhere", timeout=30, trust_env=False).status_code == 404
 
 
 def test_prometheus_is_told_of_every_process_that_runs(whole: tuple[Instance, Settings]) -> None:

@@ -30,6 +30,7 @@ from ops.bench.faults import folded, settle
 from ops.bench.filled import AUTHORITIES, filled
 from ops.bench.purge import LONG_AGO, OWN, Citizen, ready
 from ops.embedded import instance
+from ops.embedded.instance import Instance
 from tests.integration.registering import an_id, kind_of, registration
 
 CITIZENS = [Citizen(number) for number in range(12)]
@@ -55,12 +56,7 @@ def test_nothing_is_left_behind_with_events_in_flight_and_stopped_publishers(tmp
         for thread in work:
             thread.start()
         while time.monotonic() < until:
-            stopped = [
-                running.supervisor.signal(
-                    chance.choice([n for n in running.supervisor.names if n.startswith(kind)]), how
-                )
-                for kind, how in (("publisher", signal.SIGSTOP), ("worker", signal.SIGSTOP))
-            ]
+            stopped = [stop_one(running, kind, chance) for kind in ("publisher", "worker")]
             threading.Event().wait(STOPPED_S)
             for pid in stopped:
                 with suppress(ProcessLookupError):
@@ -75,6 +71,13 @@ def test_nothing_is_left_behind_with_events_in_flight_and_stopped_publishers(tmp
         held, expected = in_topic(settings), should_be(settings)
     assert held == expected
     assert 0 < len(expected) < len(CITIZENS) * CASES_EACH
+
+
+def stop_one(running: Instance, kind: str, chance: random.Random) -> int:
+    """One of a kind, waiting for it where it is between two lives; its pid."""
+    name = chance.choice([name for name in running.supervisor.names if name.startswith(kind)])
+    running.supervisor.await_restart(name, former=0, timeout=60)
+    return running.supervisor.signal(name, signal.SIGSTOP)
 
 
 def seeded(seed: int) -> random.Random:

@@ -29,6 +29,7 @@ def test_registrations_of_the_log_are_in_the_register_once_and_a_bad_one_is_reje
                 producer.produce(CONSENTS.name, encode("consent_event", on_the_wire(said)), key)
         if number == CONSENTED // 2:
             producer.flush()
+            running.supervisor.await_restart("worker-1", former=0, timeout=60)
             running.supervisor.kill9("worker-1")
     producer.produce(CONSENTS.name, b"x", b"x")
     producer.produce(CONSENTS.name, encode("consent_event", on_the_wire(consent(data_areas=["N*"]))), b"x")

@@ -81,7 +81,6 @@ def test_purge_sees_every_case_go_from_search_topic_and_stream(tmp_path: Path) -
     assert report.wrong == []
     assert [(row.until, row.measured, row.left) for row in report.rows] == [
         ("answered", 2, 0),
-        ("last shown by a search", 2, 0),
         ("answer of a search asked right after", 2, 0),
         ("gone from the topic", 40, 0),
         ("told in the stream", 40, 0),

@@ -99,6 +99,20 @@ def test_a_port_that_somebody_else_took_meanwhile_is_given_up(which: str, reques
     again.stop()
 
 
+def test_another_kafka_that_was_faster_at_the_port_is_not_taken_for_this_one(
+    request: pytest.FixtureRequest, own_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other: Part = request.getfixturevalue("kafka")
+    with monkeypatch.context() as chosen:
+        chosen.setattr(kafka, "claim", lambda *_: other.port)
+        late = kafka.launch(own_data)
+    again = late.settled()
+    assert again.port != other.port
+    assert again.answers()
+    assert other.answers()
+    again.stop()
+
+
 def test_a_port_that_was_asked_for_is_kept_or_refused(own_postgres: Part, own_data: Path) -> None:
     """The message is the server's own reason."""
     own_postgres.stop()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from broker.domain.outcome import VERDICT_BYTE
+from broker.intake import producer
 from broker.security import BadToken, Issuer, KeysUnavailable
 from broker.settings import Settings
 from broker.store.database import connect
@@ -33,6 +34,7 @@ from tests.integration.running import (
 )
 
 GOLDEN = Path(__file__).parents[2] / "connectors" / "esdh" / "sbsys" / "golden"
+AT_ONCE_S = producer.PATIENCE
 
 
 @pytest.fixture
@@ -303,7 +305,10 @@ async def test_hostile_json_is_a_rejection(api: Running, body: bytes) -> None:
     assert answer.json()["rejected"][0]["code"] in ("malformed_payload", "schema_violation")
 
 
-async def test_kafka_away_is_told_at_once_and_forgotten_when_it_is_back(database: str, kafka: Part) -> None:
+async def test_kafka_away_is_told_at_once_and_forgotten_when_it_is_back(
+    database: str, kafka: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "PATIENCE", AT_ONCE_S)
     async with running(database, kafka.address) as api:
         assert (await api.send(event())).status_code == 202
         await asyncio.to_thread(kafka.kill)

@@ -179,7 +179,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(dsn: str, connection: Connect
     with closing(connect(dsn, "test")) as other:
         batch.prepare(other)
         uninterrupted = expected(other, [filled_events()])
-    command = [sys.executable, "-m", "broker.cli", "rederive", "--rate", "400", "--json"]
+    command = [sys.executable, "-m", "broker.cli", "rederive", "--rate", "200", "--json"]
     killed = subprocess.Popen(command, env={**os.environ, "SAGSBRO_DATABASE": dsn}, cwd=tmp_path)
     waiting(lambda: number(connection, "SELECT coalesce(sum(seen), 0) FROM rederivation_part") > 0)
     killed.kill()

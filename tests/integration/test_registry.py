@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from broker.store.database import connect, migrate
 from broker.stream.framing import BUNDLED, schema_text
 from broker.stream.topics import TOPICS
 from ops.embedded.part import Part
+from ops.embedded.ports import free_port
 from tests.integration.running import Running, running
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -101,9 +101,7 @@ async def test_ids_are_given_out_once_however_many_ask_of_two_running_processes(
 @asynccontextmanager
 async def second_process(api: Running, folder: Path) -> AsyncIterator[str]:
     """`sagsbro api` on the same database; afterwards it ends, and cleanly."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "SAGSBRO_KAFKA": api.settings.kafka,
@@ -119,6 +117,7 @@ async def second_process(api: Running, folder: Path) -> AsyncIterator[str]:
             async with asyncio.timeout(60), httpx.AsyncClient(base_url=base) as http:
                 while not await answers(http):
                     assert process.returncode is None
+                    await asyncio.sleep(0.1)
             yield base
         finally:
             process.send_signal(signal.SIGTERM)

@@ -422,7 +422,10 @@ def shown_to(whole: Whole, key: str, level: str) -> dict[str, tuple[str, str | N
     scope = {"authority": AUTHORITY, "kle": ["N*"], "sensitivity": level}
     bearer = whole.bearer(sub="employee-2", role="employee", scopes=[scope], client={"id": "sapa"})
     answer = httpx.post(
-        f"{whole.settings.api_url}/v1/overviews/sapa/search", json={"user_key": key}, headers={"Authorization": bearer}
+        f"{whole.settings.api_url}/v1/overviews/sapa/search",
+        json={"user_key": key},
+        headers={"Authorization": bearer},
+        timeout=30,
     )
     (entry,) = answer.json()["entries"]
     return {one["document_id"]: (one["title"], one["sensitivity"]) for one in entry["documents"]}
@@ -776,14 +779,14 @@ def test_whatever_is_sent_is_answered(whole: Whole, body: bytes, status: int, co
     assert answer.status_code == status
     assert code is None or fault(answer) == code
     assert "root:" not in answer.text
-    assert httpx.get(f"{whole.settings.api_url}/healthz").status_code == 200
+    assert httpx.get(f"{whole.settings.api_url}/healthz", timeout=30).status_code == 200
 
 
 def test_a_media_type_that_is_not_xml_is_refused(whole: Whole) -> None:
     answer = post(whole, b"{}", Authorization=whole.bearer(), Content_Type="application/json")
     assert (answer.status_code, fault(answer)) == (415, "unsupported_media_type")
-    assert httpx.get(whole.address).status_code == 404
-    assert httpx.get(f"{whole.address}?xsd=none").status_code == 404
+    assert httpx.get(whole.address, timeout=30).status_code == 404
+    assert httpx.get(f"{whole.address}?xsd=none", timeout=30).status_code == 404
 
 
 def test_the_same_objects_may_come_through_the_front_door(whole: Whole) -> None:
@@ -792,5 +795,6 @@ def test_the_same_objects_may_come_through_the_front_door(whole: Whole) -> None:
         f"{whole.settings.api_url}/v1/events/sf1470",
         content=path.read_bytes(),
         headers={**XML, "Authorization": whole.bearer()},
+        timeout=30,
     )
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
