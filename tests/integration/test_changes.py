@@ -149,6 +149,27 @@ async def test_a_stream_that_told_nothing_yet_is_resumed_from_where_it_began(fol
         assert await stream.case() == ("entry", 1)
 
 
+async def test_who_follows_fewer_than_before_begins_anew_and_hears_no_more_of_the_others(followed: World) -> None:
+    assert (await followed.subscribe(CPR, OTHER_CPR)).status_code == 200
+    async with followed.stream() as stream:
+        await followed.change(a_case(1))
+        assert await stream.case() == ("entry", 1)
+    await followed.subscribe(CPR, OTHER_CPR)
+    async with followed.stream(stream.after) as stream:
+        await followed.change(a_case(2))
+        assert await stream.case() == ("entry", 2)
+    await followed.subscribe(OTHER_CPR)
+    async with followed.stream(stream.after) as refused:
+        assert (refused.answer.status_code, refused.answer.json()["code"]) == (410, "resume_too_old")
+    await asyncio.sleep(1)  # an id tells its second alone
+    async with followed.stream() as stream:
+        pass
+    await followed.change(a_case(1, kle=None), a_case(2, kle=None))
+    async with followed.stream(stream.after) as stream:
+        await followed.change(a_case(3, CITIZENS[1]))
+        assert await stream.case() == ("entry", 3)
+
+
 async def test_an_id_too_old_or_of_nothing_is_said_to_be_so(followed: World) -> None:
     async with followed.stream() as stream:
         pass
