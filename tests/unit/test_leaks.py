@@ -51,6 +51,16 @@ def test_logs_are_known_by_their_ending_wherever_they_lie_also_when_they_were_ro
     assert found == {"kafka.log", "kafka.log.1", "api.out", "worker.err"}
 
 
+def test_what_kafka_calls_its_own_events_is_no_number_of_anybody_and_a_number_beside_it_is(folder: Path) -> None:
+    slow = f"ERROR [QuorumController id=1] Exceptionally slow controller event registerBroker({CPR}) took 2104 ms."
+    (folder / "kafka.log").write_text(f"{slow}\n{slow} {CPR}\n")
+    (folder / "services.log").write_text(f"{slow}\n")
+
+    found = leaks.in_files([folder / "kafka.log", folder / "services.log"])
+
+    assert found == [f"{folder / 'kafka.log'}:2", f"{folder / 'services.log'}:1"]
+
+
 def test_what_kafka_and_postgresql_keep_is_no_log(folder: Path) -> None:
     for mark in ("PG_VERSION", "meta.properties"):
         kept = folder / mark.lower() / "topic-0"
