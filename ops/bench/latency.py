@@ -145,7 +145,7 @@ def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list
 
     began = time.monotonic()
     for number, record in enumerate(records):
-        if number / rate > time.monotonic() - began:
+        while number / rate > time.monotonic() - began:
             time.sleep(TICK_S)
             producer.poll(0)
         producer.produce(CASE_EVENTS.name, record.value, record.key, on_delivery=partial(take, number))

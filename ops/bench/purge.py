@@ -156,7 +156,7 @@ def _load(settings: Settings, rate: int) -> Iterator[list[int]]:
         for record in Load(10_000).later(10_000):
             if done.is_set():
                 return
-            if sent[0] / rate > time.monotonic() - began:
+            while sent[0] / rate > time.monotonic() - began:
                 time.sleep(TICK_S)
                 producer.poll(0)
             producer.produce(CASE_EVENTS.name, record.value, record.key)

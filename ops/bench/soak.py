@@ -245,7 +245,7 @@ def _pour(told: Connection, where: Mapping[str, str], scale: Scale) -> None:
     most, began = scale.rate * scale.minutes * 60, time.monotonic()
     with closing(_records(scale.seed, poured, newest)) as records:
         for key, value in records:
-            if poured.sent / scale.rate > time.monotonic() - began:
+            while poured.sent / scale.rate > time.monotonic() - began:
                 time.sleep(TICK_S)
                 producer.poll(0)
             while not _taken(producer, key, value):
