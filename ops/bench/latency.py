@@ -145,9 +145,7 @@ def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list
 
     began = time.monotonic()
     for number, record in enumerate(records):
-        while number / rate > time.monotonic() - began:
-            time.sleep(TICK_S)
-            producer.poll(0)
+        keep_pace(producer, number, rate, began)
         producer.produce(CASE_EVENTS.name, record.value, record.key, on_delivery=partial(take, number))
     took = time.monotonic() - began
     producer.flush()
@@ -245,6 +243,13 @@ def in_topic(sent: Sequence[Sent], handed: Sequence[Handed]) -> list[float | Non
         first = next((at for said, at in zip(registrations, times, strict=True) if said >= one.registered_at), None)
         took.append(None if first is None else first * MILLI - one.received_ms)
     return took
+
+
+def keep_pace(producer: Producer, sent: int, rate: float, began: float) -> None:
+    """Sleep while more was sent than `rate` a second since `began`, on the monotonic clock."""
+    while sent / rate > time.monotonic() - began:
+        time.sleep(TICK_S)
+        producer.poll(0)
 
 
 def _all_got_there(sent: Sequence[Sent], looks: Looks, handed: Sequence[Handed]) -> bool:

@@ -30,7 +30,7 @@ from broker.stream.topics import CASE_EVENTS
 from ops.bench.faults import settle
 from ops.bench.filled import AUTHORITIES, Load, case_id, filled, join, sender_of
 from ops.bench.filling import fill
-from ops.bench.latency import TICK_S, Handed, await_heard, reading
+from ops.bench.latency import Handed, await_heard, keep_pace, reading
 from ops.bench.reads import ready as reads_ready
 from ops.embedded import instance
 
@@ -156,9 +156,7 @@ def _load(settings: Settings, rate: int) -> Iterator[list[int]]:
         for record in Load(10_000).later(10_000):
             if done.is_set():
                 return
-            while sent[0] / rate > time.monotonic() - began:
-                time.sleep(TICK_S)
-                producer.poll(0)
+            keep_pace(producer, sent[0], rate, began)
             producer.produce(CASE_EVENTS.name, record.value, record.key)
             sent[0] += 1
 

@@ -34,7 +34,7 @@ from ops.bench import faults
 from ops.bench.expected import fingerprint, our_table
 from ops.bench.faults import Harm
 from ops.bench.filled import filled
-from ops.bench.latency import TICK_S
+from ops.bench.latency import keep_pace
 from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, expected_lines
 from ops.bench.witness import Asked, Seen, Watched, Witness
 from ops.embedded import instance
@@ -245,9 +245,7 @@ def _pour(told: Connection, where: Mapping[str, str], scale: Scale) -> None:
     most, began = scale.rate * scale.minutes * 60, time.monotonic()
     with closing(_records(scale.seed, poured, newest)) as records:
         for key, value in records:
-            while poured.sent / scale.rate > time.monotonic() - began:
-                time.sleep(TICK_S)
-                producer.poll(0)
+            keep_pace(producer, poured.sent, scale.rate, began)
             while not _taken(producer, key, value):
                 producer.poll(QUEUE_FULL_S)
             poured.sent += 1
