@@ -30,6 +30,10 @@ fi
 exit 0
 """
 
+# A virtual environment whose programs do nothing but end, as they are told for what they are asked.
+CHECKS = ("pytest", "ruff", "mypy", "lint-imports", "deptry")
+NEEDED = ("cat", "grep", "mkdir", "mktemp", "rm")  # what every machine with bash has
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -105,3 +109,64 @@ def test_when_packages_cannot_be_fetched_the_network_is_spoken_of_and_the_next_s
         assert "Connection refused" in ended.stderr
         assert "the network is away" in ended.stderr
         assert (checkout / ".venv" / "sagsbro.stamp").read_text() == "unfinished"
+
+
+@pytest.fixture
+def installed(checkout: Path, tmp_path: Path) -> Path:
+    """Make a checkout whose every check passes at once; the directory of its programs."""
+    programs = checkout / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in (*CHECKS, "python", "sagsbro"):
+        _program(programs / name, "exit 0")
+    texts = [(checkout / name).read_text().rstrip("\n") for name in READS[1:]]
+    (checkout / ".venv" / "sagsbro.stamp").write_text("\n".join(["test", str(checkout.resolve()), *texts]))
+    (tmp_path / "bin").mkdir()
+    for name in NEEDED:
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    return programs
+
+
+def _program(path: Path, script: str) -> None:
+    path.write_text(f"#!{BASH}\n{script}")
+    path.chmod(0o755)
+
+
+def _test(checkout: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "TMPDIR": str(temporary), "SAGSBRO_PURE": "1"}
+    words = [BASH, str(checkout / "sagsbro"), "test"]
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert list(temporary.iterdir()) == []
+    return ended
+
+
+@pytest.mark.parametrize("slow", ["", "[[ $* == *--ignore=* ]] && sleep 0.3", "[[ $* != *--ignore=* ]] && sleep 0.3"])
+def test_a_run_without_a_failure_ends_with_0(checkout: Path, tmp_path: Path, installed: Path, slow: str) -> None:
+    (tmp_path / "bin" / "sleep").symlink_to(shutil.which("sleep") or "sleep")
+    _program(installed / "pytest", f"{slow}\nexit 0")
+
+    ended = _test(checkout, tmp_path)
+
+    assert ended.stderr == ""
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "script", "told"),
+    [
+        ("pytest", "[[ $* != *--ignore=* ]]", "failed: pytest --ignore=tests/unit --ignore=tests/contract"),
+        ("pytest", "[[ $* == *--ignore=* ]]", "failed: pytest tests/unit tests/contract"),
+        ("mypy", "exit 1", "failed: mypy"),
+        ("deptry", "exit 1", "failed: deptry ."),
+    ],
+)
+def test_a_run_with_a_failure_ends_with_1_and_tells_it_last(
+    checkout: Path, tmp_path: Path, installed: Path, program: str, script: str, told: str
+) -> None:
+    _program(installed / program, script)
+
+    ended = _test(checkout, tmp_path)
+
+    assert ended.returncode == 1
+    assert told in (ended.stdout + ended.stderr).splitlines()[-3:]
