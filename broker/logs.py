@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from asyncio import CancelledError
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ Event = Literal[
     "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published", "request_failed", "child_started",
     "schema_refused", "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
     "day_turned", "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
-    "access_log_not_verified", "verifying_lost", "access_log_flawed",
+    "access_log_not_verified", "verifying_lost", "access_log_flawed", "entry_not_publishable",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
@@ -44,6 +45,7 @@ LEVELS: Final[Mapping[Event, str]] = {
     "child_ended": "error",
     "access_log_flawed": "error",
     "crashed": "error",
+    "entry_not_publishable": "error",
 }
 """All others are `info`; a library's line has the level that the library gave it."""
 
@@ -111,7 +113,10 @@ def _crashed(kind: type[BaseException], _error: BaseException | None, trace: Tra
     """What it was and where, but not its text: that may quote a row, or what a client sent."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = None if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-    tell("crashed", error=kind.__name__, where=where)
+    tell("crashed", error=kind.__name__, at=where(trace))
+
+
+def where(trace: TracebackType | None) -> str | None:
+    """File and line of the innermost frame."""
+    frames = traceback.extract_tb(trace)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None

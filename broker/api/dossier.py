@@ -1,5 +1,6 @@
 """The right of access: everything that is held on one citizen in one authority."""
 
+import asyncio
 from typing import Annotated, Any
 
 import orjson
@@ -34,4 +35,4 @@ async def get_dossier(
         raise not_logged() from None
     if isinstance(outcome, NotYours):
         raise Problem(403, "forbidden", "the token does not name that authority")
-    return Response(orjson.dumps(outcome), media_type="application/json")
+    return Response(await asyncio.to_thread(orjson.dumps, outcome), media_type="application/json")

@@ -4,14 +4,15 @@ Nothing is left out, whatever an overview would hide: what the citizen is given 
 for the authority's auditors, and for nobody else.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from psycopg.rows import class_row, dict_row
 from pydantic import AfterValidator, Field
 
 from broker.domain.case import NEVER, State
-from broker.domain.entry import party_ref
+from broker.domain.entry import Entry, party_ref
 from broker.domain.form import PARTY_ROLES
 from broker.domain.retention import closed_at
 from broker.overviews.access import NotYours, plain
@@ -50,14 +51,15 @@ async def dossier(connection: Connection, caller: Caller, asked: DossierRequest)
         numbers = [one.removeprefix(party_ref("CPR", "")) for one in persons]
         within = {"authority": asked.authority, "numbers": numbers}
         held = await _entries(connection, persons, asked.authority)
+        states = await asyncio.to_thread(lambda: [(found, found.state()) for found in held])
         answer = {
             "authority": asked.authority,
-            "entries": await _shown(connection, held, await _retention(connection, held)),
+            "entries": await _shown(connection, states),
             "rejected_events": await _rejected(connection, numbers, asked.authority),
             "registered": await _rows(connection, "dossier_register", within),
             "glass_broken": await _rows(connection, "dossier_break_glass", within),
             "access_log": await _reads(connection, persons, asked.authority),
-            "followed_until": await _followed(connection, numbers),
+            "followed_until": [one["until"] for one in await _rows(connection, "dossier_followed", within)],
             "sources": sorted({found.system for found in held}),
             "kept_in_topics_days": {topic.name: _kept_days(topic.config) for topic in TOPICS},
         }
@@ -75,24 +77,13 @@ async def _entries(connection: Connection, persons: Sequence[str], authority: st
         return await cursor.fetchall()
 
 
-async def _retention(connection: Connection, held: Sequence[Found]) -> dict[str, dict[str, Any]]:
-    """By the key of an entry: what KLE says of how long it is kept; nothing where no edition here does.
-
-    delete_after: None where the case is not closed, or KLE states no deletion.
-    """
-    states = [(found, found.state()) for found in held]
-    entries = [(found.entry(state), closed_at(state)) for found, state in states]
-    asked = {"numbers": [entry.kle for entry, _ in entries], "closed_at": [closed for _, closed in entries]}
-    rows = await _rows(connection, "dossier_retention", asked)
-    return {str(entries[row.pop("ordinal") - 1][0].key): row for row in rows}
-
-
-async def _shown(
-    connection: Connection, held: Sequence[Found], retention: Mapping[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """The state group by group, as it is held, with its documents."""
-    states = [(found, found.state()) for found in held]
-    known = await documents.of(connection, ((found.entry(state).key, state) for found, state in states))
+async def _shown(connection: Connection, states: Sequence[tuple[Found, State]]) -> list[dict[str, Any]]:
+    """The state group by group, as it is held, with its documents and how long it is kept."""
+    entries = [found.entry(state) for found, state in states]
+    retention = await _retention(connection, entries, [closed_at(state) for _, state in states])
+    known = await documents.of(
+        connection, ((entry.key, state) for entry, (_, state) in zip(entries, states, strict=True))
+    )
     registered = {
         reference.document_id: [
             {"system": system, "title": one.title, "confidential_title": one.confidential_title, "type": one.type}
@@ -100,10 +91,25 @@ async def _shown(
         ]
         for reference, by_system in known.items()
     }
-    return [
-        _entry(found, state, registered) | {"retention": retention.get(str(found.entry(state).key))}
-        for found, state in states
-    ]
+    # However many they are, others are answered meanwhile.
+    return await asyncio.to_thread(
+        lambda: [
+            _entry(found, state, registered) | {"retention": retention.get(number)}
+            for number, (found, state) in enumerate(states, 1)
+        ]
+    )
+
+
+async def _retention(
+    connection: Connection, entries: Sequence[Entry], closed: Sequence[int | None]
+) -> dict[int, dict[str, Any]]:
+    """By the entry's number, from 1: what KLE says of how long it is kept; nothing where no edition here does.
+
+    closed: microseconds since 1970, UTC.
+    delete_after: None where the case is not closed, or KLE states no deletion.
+    """
+    asked = {"numbers": [entry.kle for entry in entries], "closed_at": closed}
+    return {row.pop("ordinal"): row for row in await _rows(connection, "dossier_retention", asked)}
 
 
 def _entry(found: Found, state: State, registered: dict[str, Any]) -> dict[str, Any]:
@@ -134,12 +140,6 @@ async def _reads(connection: Connection, persons: Sequence[str], authority: str)
     key = await access_log.pepper(connection)
     keyed = [access_log.keyed(person, key) for person in persons]
     return await _rows(connection, "dossier_reads", {"persons": keyed, "authority": authority, "limit": MOST_READS})
-
-
-async def _followed(connection: Connection, numbers: Sequence[str]) -> list[str]:
-    """Until when employees follow the citizen; whose subscriptions they are is theirs."""
-    rows = await _rows(connection, "dossier_followed", {"numbers": numbers})
-    return [str(row["until"]) for row in rows]
 
 
 async def _rows(connection: Connection, name: str, asked: dict[str, Any]) -> list[dict[str, Any]]:

@@ -55,7 +55,10 @@ async def put(
         return await refuse(core, reader, overview, request.purpose, reason)
     if not at < request.until <= at + LONGEST:
         return Unfit()
-    said = request.model_dump(exclude={"overview"}) | {"citizens": sorted(set(request.citizens))}
+    said = request.model_dump(exclude={"overview"}) | {
+        "citizens": sorted(set(request.citizens)),
+        "authorities": sorted(reader.authorities),
+    }
     who = follower(reader)
     async with core.pool.connection() as connection, connection.transaction():
         await subscriptions.put(connection, who, overview.name, said)

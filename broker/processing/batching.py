@@ -37,6 +37,20 @@ class Batch(NamedTuple):
     fetched: Sequence[Any] = ()
     """The same as the client has them, for what is looked at of few: their headers."""
 
+    def cut(self, most: int) -> "list[Batch]":
+        """In parts of at most so many records, one behind the other."""
+        firsts = range(0, len(self.records), most) or range(1)
+        starts = [self.start, *(self.records[first][0] for first in firsts[1:]), self.next_offset]
+        return [
+            self._replace(
+                start=starts[number],
+                next_offset=starts[number + 1],
+                records=self.records[first : first + most],
+                fetched=self.fetched[first : first + most],
+            )
+            for number, first in enumerate(firsts)
+        ]
+
 
 class Keeper(Protocol):
     """Who knows the positions: the lanes."""

@@ -4,21 +4,20 @@ A lane knows the position it last read or wrote, and takes a batch only if it be
 """
 
 import asyncio
+import math
 import os
-import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from itertools import chain, repeat
-from pathlib import Path
+from itertools import accumulate, chain, repeat
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from faust.types import TP
 
 from broker.domain.batch import Place
-from broker.logs import tell
+from broker.logs import tell, where
 from broker.processing.arrivals import Records
-from broker.processing.batching import Batch
+from broker.processing.batching import POLL_RECORDS, Batch
 from broker.store.batch import Advance, PositionLost
 from broker.store.positions import PositionRefused
 
@@ -32,6 +31,7 @@ What comes meanwhile is one larger batch at the next poll: so batches are small 
 """
 GATHER_S = 0.02
 """From the start of one transaction to that of the next, while few wait: what it costs hardly depends on how many."""
+NO_BOUNDS: Mapping[str, int] = {}
 TRY_AGAIN_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -64,14 +64,21 @@ class Work(Protocol):
 class Lanes:
     """Runs batches in order per partition; ends the process rather than guess."""
 
-    def __init__(self, work: Work, executor: Executor, end: Callable[[int], NoReturn] = os._exit) -> None:
-        """`executor` has SESSIONS threads."""
+    def __init__(
+        self,
+        work: Work,
+        executor: Executor,
+        end: Callable[[int], NoReturn] = os._exit,
+        most: Mapping[str, int] = NO_BOUNDS,
+    ) -> None:
+        """`executor` has SESSIONS threads. most: records of a lane in one transaction, by topic."""
         self.epoch = 0
         self.waiting: set[TP] = set()
         """Partitions whose batch waits for the world to come back: no stall of ours."""
         self._work = work
         self._executor = executor
         self._end = end
+        self._most = most
         self._places: dict[TP, Place] = {}
         self._positions: dict[TP, int] = {}
         self._pending: defaultdict[TP, list[Batch]] = defaultdict(list)
@@ -96,7 +103,7 @@ class Lanes:
     async def put(self, batch: Batch) -> None:
         """Queue a batch behind the others of its partition."""
         if batch.epoch == self.epoch:
-            self._pending[batch.tp].append(batch)
+            self._pending[batch.tp] += batch.cut(self._most.get(batch.tp.topic, POLL_RECORDS))
             self._records[batch.tp] += len(batch.records)
             self._begin()
 
@@ -153,8 +160,18 @@ class Lanes:
         taken: dict[TP, list[Batch]] = {}
         for tp in ready:
             if tp.topic == ready[0].topic and sum(self._records[other] for other in taken) < MANY:
-                taken[tp] = self._pending.pop(tp)
+                taken[tp] = self._head(tp)
         return taken
+
+    def _head(self, tp: TP) -> list[Batch]:
+        """What waits in a lane; of what is bounded, as many batches as the bound allows."""
+        waiting = self._pending.pop(tp)
+        records = accumulate(len(batch.records) for batch in waiting)
+        most = self._most.get(tp.topic, math.inf)
+        number = max(1, sum(so_far <= most for so_far in records))
+        if number < len(waiting):
+            self._pending[tp] = waiting[number:]
+        return waiting[:number]
 
     async def _together(self, taken: Mapping[TP, Sequence[Batch]]) -> None:
         """In one transaction; if that fails, each by itself from then on, so that none holds back another.
@@ -171,7 +188,7 @@ class Lanes:
             if len(turns) == 1 or isinstance(error, PositionLost):
                 raise
             lanes = sorted(tp.partition for tp in turns)
-            tell("batch_retried", partitions=lanes, error=type(error).__name__, at=_where(error))
+            tell("batch_retried", partitions=lanes, error=type(error).__name__, at=where(error.__traceback__))
             alone = turns
         finally:
             self._busy -= 1
@@ -233,14 +250,10 @@ class Lanes:
 
     def crash(self, error: Exception) -> NoReturn:
         """End the process, and say where it was; not the error's text, which may quote a row."""
-        tell("crashed", error=type(error).__name__, at=_where(error), code=getattr(error, "sqlstate", None))
+        tell(
+            "crashed", error=type(error).__name__, at=where(error.__traceback__), code=getattr(error, "sqlstate", None)
+        )
         self._end(1)
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-
-
-def _where(error: BaseException) -> str:
-    """File and line of the innermost frame."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

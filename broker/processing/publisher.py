@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -24,7 +24,7 @@ from broker.domain.agreement import Facts
 from broker.domain.identity import EntryKey
 from broker.domain.outcome import REMEDY, Code
 from broker.domain.publication import publication
-from broker.logs import tell
+from broker.logs import tell, where
 from broker.metrics import CONSENT_PURGE
 from broker.processing import reverifying, sealing, telling
 from broker.processing.due import keep_due
@@ -66,30 +66,44 @@ Headers = list[tuple[str, bytes]]
 NO_HEADERS: Final[Mapping[bytes, Headers]] = {}
 
 
-def messages(claim: outbox.Claim) -> tuple[list[Message], list[tuple[str, EntryKey]]]:
-    """(topic, key, value) for every published overview of every claimed entry; value None is a tombstone.
+class Told(NamedTuple):
+    """What a claim comes to.
 
-    Beside them what will be in a sparse topic that was not: to be noted before anything is sent.
+    sent: (topic, key, value) for every published overview of every claimed entry; value None is a tombstone.
+    new: what will be in a sparse topic that was not: to be noted before anything is sent.
+    broken: entries of which no publication could be made; they are tombstones in every topic, for nobody may be shown
+    what nobody could decide.
     """
-    sent: list[Message] = []
-    new: list[tuple[str, EntryKey]] = []
+
+    sent: list[Message]
+    new: list[tuple[str, EntryKey]]
+    broken: dict[EntryKey, Exception]
+
+
+def messages(claim: outbox.Claim) -> Told:
+    """Decide each claimed entry. One that fails costs the others nothing."""
+    told = Told([], [], {})
     facts, at = replace(claim.facts, persons=claim.persons), claim.at or datetime.now(UTC)
-    topics = [OVERVIEWS[row.name] for row in facts.policy.values() if row.published]
+    topics = {name: OVERVIEWS[name] for name in OVERVIEWS if name in facts.policy and facts.policy[name].published}
     for marked in claim.entries:
+        try:
+            made = [_value(marked, name, claim, facts, at) for name in topics]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this entry's
+            made = [None] * len(topics)
+            told.broken[marked.key] = error
         key = str(marked.key).encode()
-        for name, topic in OVERVIEWS.items():
-            if topic not in topics:
-                continue
+        for (name, topic), value in zip(topics.items(), made, strict=True):
             known = not topic.sparse or (name, marked.key) in claim.published
-            value = publication(marked.entry, marked.state, marked.revision, name, facts, at, claim.documents)
-            if value is None:
-                if known:
-                    sent.append((topic.name, key, None))
-                continue
-            if not known:
-                new.append((name, marked.key))
-            sent.append((topic.name, key, bounded("overview_entry", value, "content")))
-    return sent, new
+            if value is not None and not known:
+                told.new.append((name, marked.key))
+            if value is not None or known:
+                told.sent.append((topic.name, key, value))
+    return told
+
+
+def _value(marked: outbox.Marked, name: str, claim: outbox.Claim, facts: Facts, at: datetime) -> bytes | None:
+    value = publication(marked.entry, marked.state, marked.revision, name, facts, at, claim.documents)
+    return None if value is None else bounded("overview_entry", value, "content")
 
 
 def taken_back(sent: Sequence[Message]) -> list[tuple[str, EntryKey]]:
@@ -116,6 +130,8 @@ class Shard:
         self._connection = connection
         self._facts = Facts(revision=-1)
         self._after = outbox.START
+        self._broken: dict[EntryKey, str] = {}
+        """Entries that could not be published, as they were marked: not tried again until they are marked anew."""
         self._producer = Producer(confluent_options(settings) | PRODUCER | {"transactional.id": f"{NAME}-{shard}"})
 
     def run(self, stop: threading.Event) -> None:
@@ -140,16 +156,26 @@ class Shard:
         rest = [marked for marked in claim.entries if not marked.purge]
         # The next claim goes on behind this one, so that a shard under load starves no key.
         self._after = rest[-1].key if full and rest else outbox.START
-        if claim.entries:
-            sent, new = messages(claim)
-            if new:
-                outbox.note_published(self._connection, new)
-            self._send(sent)
-            if gone := taken_back(sent):
-                outbox.forget_published(self._connection, gone)
-            outbox.settle(self._connection, self._shard, claim.entries)
-            _measure(claim)
+        tried = [marked for marked in claim.entries if self._broken.get(marked.key) != marked.mark]
+        if tried:
+            self._publish(replace(claim, entries=tuple(tried)))
         return full
+
+    def _publish(self, claim: outbox.Claim) -> None:
+        sent, new, broken = messages(claim)
+        if new:
+            outbox.note_published(self._connection, new)
+        self._send(sent)
+        if gone := taken_back(sent):
+            outbox.forget_published(self._connection, gone)
+        for marked in claim.entries:
+            if (error := broken.get(marked.key)) is not None:
+                self._broken[marked.key] = marked.mark
+                at = where(error.__traceback__)
+                tell("entry_not_publishable", entry=marked.key, error=type(error).__name__, at=at)
+        # What is broken stays in the set: it is counted as waiting, and tried again by the next publisher.
+        outbox.settle(self._connection, self._shard, [m for m in claim.entries if m.key not in broken])
+        _measure(claim)
 
     def _rejections(self) -> bool:
         rejections = outbox.claim_rejections(self._connection, CLAIM_REJECTIONS)

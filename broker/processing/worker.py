@@ -22,9 +22,11 @@ from broker.scrape import serve
 from broker.settings import Settings
 from broker.stream import avro
 from broker.stream.clients import aiokafka_options, refusal
-from broker.stream.topics import READ_BY_WORKERS
+from broker.stream.topics import CONSENTS, DOCUMENT_EVENTS, READ_BY_WORKERS
 
 GC_THRESHOLDS: Final = (200_000, 20, 20)
+IN_ONE_TRANSACTION: Final = {CONSENTS.name: 1000, DOCUMENT_EVENTS.name: 1000}
+"""Each of these may touch hundreds of entries, which nobody else writes until it has committed."""
 
 
 class AsItIs(faust.Schema):  # type: ignore[misc]
@@ -105,7 +107,7 @@ def build(settings: Settings) -> App:
         tell("stopping")
         await app.keeper.stop()
 
-    app.keeper = Lanes(work(settings), executor)
+    app.keeper = Lanes(work(settings), executor, most=IN_ONE_TRANSACTION)
     return app
 
 

@@ -56,14 +56,19 @@ class Claim:
 
 
 def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known: Facts) -> Claim:
-    """The next entries of a shard behind `after`; `known` spares reading facts that have not changed."""
+    """The next entries of a shard behind `after`; `known` spares reading facts that have not changed.
+
+    A mark that was set while its entry went is taken out: an entry goes when its tombstones have gone out.
+    """
     which = {"shard": shard, "limit": limit, **after._asdict()}
     rows = _marked(connection, which)
     if rows and rows[0][0] != known.revision:
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows, known = _marked(connection, which), facts.load(connection)
-    entries = tuple(_read(row) for row in rows)
+    if gone := [row for row in rows if row[-1] is None]:
+        _take_out(connection, shard, [(EntryKey(*row[1:4]), row[4]) for row in gone])
+    entries = tuple(_read(row) for row in rows if row[-1] is not None)
     if not entries:
         return Claim(entries, known)
     documented = documents.claimed(connection, ((marked.key, marked.state) for marked in entries))
@@ -112,14 +117,12 @@ def _marked(connection: Connection, which: Mapping[str, object]) -> list[tuple[A
 
 def settle(connection: Connection, shard: int, published: Sequence[Marked]) -> None:
     """Take the published ones out of the set, unless they have changed since."""
-    connection.execute(
-        query("settle_dirty"),
-        {
-            "shard": shard,
-            **_listed([marked.key for marked in published]),
-            "marks": [marked.mark for marked in published],
-        },
-    )
+    _take_out(connection, shard, [(marked.key, marked.mark) for marked in published])
+
+
+def _take_out(connection: Connection, shard: int, marks: Sequence[tuple[EntryKey, str]]) -> None:
+    keys = _listed([key for key, _ in marks])
+    connection.execute(query("settle_dirty"), {"shard": shard, **keys, "marks": [mark for _, mark in marks]})
 
 
 def depth(connection: Connection) -> int:

@@ -35,7 +35,7 @@ class Subscription:
 
 
 async def put(connection: Connection, who: Follower, overview: str, said: dict[str, Any]) -> None:
-    """Replace the follower's subscription to the overview. `said`: citizens, purpose, effort_id, until."""
+    """Replace the follower's subscription to the overview. `said`: citizens, purpose, effort_id, until, authorities."""
     await connection.execute(query("put_subscription"), {**who._asdict(), "overview": overview, **said})
 
 

@@ -103,7 +103,7 @@ def published(index: Index, facts: Facts, states: States, read: Topics) -> Topic
         (revision,) = connection.execute("SELECT revision FROM reference_revision").fetchone() or (0,)
         for shard in range(outbox.SHARDS):
             claim = outbox.claim(connection, shard, outbox.START, 500, replace(facts, revision=revision))
-            sent, new = messages(replace(claim, at=AT))
+            sent, new, _ = messages(replace(claim, at=AT))
             outbox.note_published(connection, new)
             for topic, key, value in sent:
                 entry = EntryKey(*key.decode().split("/"))

@@ -248,6 +248,7 @@ async def test_what_is_followed_is_told_and_has_its_limits(followed: World) -> N
     headers = await followed.bearer()
     assert (await followed.api.http.get("/v1/subscriptions", headers=headers)).json() == [put]
     assert (put["citizens"], put["overview"], put["effort_id"]) == ([CPR, OTHER_CPR], "sapa", None)
+    assert followed.api.rows("SELECT authorities FROM subscription") == [([AUTHORITY],)]
     now = datetime.now(UTC)
     flaws: tuple[dict[str, Any], ...] = (
         {"citizens": [CPR] * 501},

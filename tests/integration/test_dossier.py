@@ -93,6 +93,18 @@ async def test_what_is_registered_is_there_and_what_is_held_by_an_earlier_number
     assert [one["overview"] for one in held["access_log"]] == ["sapa"]
 
 
+async def test_until_when_the_authoritys_own_employees_follow_the_citizen_is_there(logged: Logged) -> None:
+    for subject, authorities in (("employee-1", [AUTHORITY]), ("employee-2", [OTHER])):
+        until = {"employee-1": "2026-12-01T00:00:00Z", "employee-2": "2026-12-02T00:00:00Z"}[subject]
+        logged.execute(
+            "INSERT INTO subscription (subject, client, overview, version, citizens, purpose, until, authorities)"
+            " VALUES (%s, 'sapa', 'sapa', gen_random_uuid(), %s, 'Opfølgning', %s, %s)",
+            *(subject, [CPR], until, authorities),
+        )
+    held = (await logged.post("/v1/dossier", ASKED, **AUDITOR)).json()
+    assert held["followed_until"] == ["2026-12-01T00:00:00.000000Z"]
+
+
 async def test_nobody_else_is_given_it_and_the_refusal_is_logged(logged: Logged) -> None:
     assert (await logged.post("/v1/dossier", ASKED, **{**AUDITOR, "authorities": [OTHER]})).status_code == 403
     rows = logged.api.rows("SELECT decision, reason FROM access_log")

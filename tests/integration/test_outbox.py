@@ -11,8 +11,11 @@ from confluent_kafka import KafkaException
 from pydantic import SecretStr
 
 from broker.domain.agreement import Facts
+from broker.domain.entry import Entry
 from broker.domain.identity import EntryKey
-from broker.processing.publisher import Shard
+from broker.domain.publication import publication
+from broker.processing import publisher
+from broker.processing.publisher import Shard, messages
 from broker.settings import Settings
 from broker.store import outbox
 from broker.store.database import connect, migrate, query
@@ -24,6 +27,7 @@ from tests.integration.following import MARK, a_case
 from tests.integration.searching import INSERT, row
 
 MANY = 20_000
+Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -81,6 +85,65 @@ def test_facts_are_read_anew_only_when_the_reference_data_have_changed(store: ps
     assert outbox.claim(store, shard, outbox.START, 10, claim.facts).facts is claim.facts
     store.execute("UPDATE reference_revision SET revision = revision + 1")
     assert outbox.claim(store, shard, outbox.START, 10, claim.facts).facts.revision == claim.facts.revision + 1
+
+
+def test_a_mark_without_an_entry_is_taken_out(store: psycopg.Connection[Any]) -> None:
+    key, lost = put(store), EntryKey("29189668", "sbsys", "00000000-0000-0000-0000-00000000dead")
+    store.execute("INSERT INTO dirty (authority, system, case_id, revision) VALUES (%s, %s, %s, 1)", lost)
+    shard, claim = claimed(store)
+    assert [marked.key for marked in claim.entries] == [key]
+    outbox.settle(store, shard, claim.entries)
+    assert outbox.depth(store) == 0
+
+
+def test_an_entry_of_which_no_publication_can_be_made_is_a_tombstone_and_costs_no_other(
+    store: psycopg.Connection[Any], database: str, kafka: Part, monkeypatch: pytest.MonkeyPatch, capfd: Captured
+) -> None:
+    settings = Settings(kafka=kafka.address, database=SecretStr(database))
+    make_topics(admin(confluent_options(settings)), list(OVERVIEWS.values()), 1)
+    bad = put(store, 1)
+    shard, _ = claimed(store)
+    good = next(key for key in (put(store, number) for number in range(2, 50)) if _shard_of(store, key) == shard)
+
+    def or_fail(entry: Entry, *facts: Any) -> Any:
+        if entry.key == bad:
+            raise OverflowError("the text of an error may quote what it is about")
+        return publication(entry, *facts)
+
+    monkeypatch.setattr(publisher, "publication", or_fail)
+    told = messages(outbox.claim(store, shard, outbox.START, 10, Facts(revision=-1)))
+    assert {value for _, key, value in told.sent if key == str(bad).encode()} == {None}
+    assert set(told.broken) == {bad}
+    assert str(good).encode() in {key for _, key, _ in told.sent}
+
+    stop = threading.Event()
+    with connect(database, "shard") as own, ThreadPoolExecutor(1) as threads:
+        try:
+            running = threads.submit(Shard(settings, shard, own).run, stop)
+            while _marked(store, shard) != [bad]:
+                assert not running.done()
+            monkeypatch.undo()
+            store.execute(MARK.encode(), bad)
+            while _marked(store, shard):
+                assert not running.done()
+        finally:
+            stop.set()
+    said = capfd.readouterr().err
+    assert said.count("entry_not_publishable") == 1
+    assert "OverflowError" in said
+    assert "quote" not in said
+
+
+def _shard_of(store: psycopg.Connection[Any], key: EntryKey) -> int:
+    ((shard,),) = store.execute(
+        "SELECT shard FROM dirty WHERE (authority, system, case_id) = (%s, %s, %s)", key
+    ).fetchall()
+    return int(shard)
+
+
+def _marked(store: psycopg.Connection[Any], shard: int) -> list[EntryKey]:
+    rows = store.execute("SELECT authority, system, case_id::text FROM dirty WHERE shard = %s", [shard])
+    return [EntryKey(*row) for row in rows]
 
 
 @pytest.mark.parametrize("name", ["claim_dirty", "settle_dirty"])

@@ -131,6 +131,32 @@ async def test_a_lane_with_many_records_is_written_without_others(site: Site) ->
     assert site.lanes.has_room(FIRST)
 
 
+async def test_what_is_bounded_is_written_in_parts_one_behind_the_other(site: Site) -> None:
+    lanes = Lanes(site.written, ThreadPoolExecutor(SESSIONS), site._end, most={TOPIC: 100})
+    site.lanes = lanes
+    await lanes.claim({FIRST})
+    gaps: Records = [(offset, 0, b"") for offset in range(0, 1000, 2)]
+    await lanes.put(Batch(FIRST, lanes.epoch, 0, 1003, gaps))
+    for start in range(1003, 1063, 10):
+        await lanes.put(site.batch(start, start + 10))
+    await lanes.drain()
+
+    turns = site.written.of(FIRST)
+    assert [record for turn in turns for record in turn.records][:500] == gaps
+    assert [record[0] for turn in turns for record in turn.records][500:] == list(range(1003, 1063))
+    assert [len(turn.records) for turn in turns] == [100] * 5 + [60]
+    assert lanes.position(FIRST) == 1063
+
+
+async def test_of_a_lane_that_is_bounded_no_more_waits_than_of_another(site: Site) -> None:
+    lanes = site.lanes = Lanes(site.written, ThreadPoolExecutor(SESSIONS), site._end, most={TOPIC: 100})
+    await lanes.claim({FIRST})
+    await lanes.put(site.batch(0, MANY))
+    assert not lanes.has_room(FIRST)
+    await lanes.drain()
+    assert lanes.has_room(FIRST)
+
+
 async def test_a_batch_of_an_epoch_that_is_over_is_dropped(site: Site) -> None:
     fetched = site.batch(0, 10)
     site.lanes.epoch += 1
