@@ -24,7 +24,10 @@ _NOTABLE_SKEW: Final = 60.0
 
 
 class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
-    """No usable answer in all attempts. Names the last status or kind of failure, never a URL or a body."""
+    """No usable answer in all attempts. Names the last status or kind of failure, never a URL or a body.
+
+    Each vendor's own error, for an answer of another form than was asked for, is one: it ends a round and no more.
+    """
 
 
 @dataclass(frozen=True, slots=True)

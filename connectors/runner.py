@@ -153,7 +153,8 @@ async def run(
 ) -> None:
     """Poll until told to stop, with `every` seconds between two rounds.
 
-    A server that does not answer ends the round, not the loop. Other errors end it: a supervisor restarts.
+    A server that does not answer, or not with what was asked for, ends the round, not the loop. Other errors end it: a
+    supervisor restarts.
     """
     while not stop.is_set():
         try:

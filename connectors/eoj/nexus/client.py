@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import orjson
 
-from connectors.retry import Asker, Patience
+from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
 
 _OK: Final = 200
@@ -31,7 +31,7 @@ GRANT: Final = "basketGrantReference"
 _SIGNS: Final = ("type", "id", "version", "date", "pathwayStatus", "patientPathwayId", "workflowState", "state")
 
 
-class NexusError(Exception):
+class NexusError(Unanswered):
     """Nexus answered with something else than what was asked for. Carries statuses and names only."""
 
 

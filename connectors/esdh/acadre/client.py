@@ -24,7 +24,7 @@ from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Patience, whole
+from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
 
@@ -64,7 +64,7 @@ _FINAL: Final = (
 )
 
 
-class AcadreError(Exception):
+class AcadreError(Unanswered):
     """Acadre answered with something else than what was asked for. Carries statuses and names only."""
 
 

@@ -20,7 +20,7 @@ from lxml import etree
 from broker.domain.outcome import Rejected
 from broker.intake.xml import Element, local_name, parse
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience
+from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
 from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
 
@@ -36,7 +36,7 @@ _CASE: Final = "{*}CaseFileSearchResult"
 _DOCUMENTS: Final = "GetDocumentList"
 
 
-class EdocError(Exception):
+class EdocError(Unanswered):
     """eDoc answered with something else than what was asked for. Carries statuses, names and error codes only."""
 
 

@@ -20,7 +20,7 @@ from broker.domain.outcome import Rejected
 from broker.intake.xml import Element, parse
 from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience
+from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
 from connectors.times import http_date, micros_or_last
 
@@ -31,7 +31,7 @@ _PASSED_OVER: Final = frozenset({403, 404, 410})
 _CHANGED: Final = "ows_LastModifiedDate"
 
 
-class GetOrganizedError(Exception):
+class GetOrganizedError(Unanswered):
     """GetOrganized answered with something else than what was asked for. Carries statuses and names only."""
 
 

@@ -18,7 +18,7 @@ import orjson
 
 from connectors.oauth import Authorized
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Patience, whole
+from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
 
@@ -55,7 +55,7 @@ _WANTED: Final = {
 _WANTED_OF_DOCUMENTS: Final = {"title": True, "sensitivity": True, "documentDate": True}
 
 
-class NovaError(Exception):
+class NovaError(Unanswered):
     """Nova answered with something else than what was asked for. Carries statuses and names only."""
 
 

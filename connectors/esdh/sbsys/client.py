@@ -14,7 +14,7 @@ import httpx
 import orjson
 
 from connectors.oauth import Authorized
-from connectors.retry import Asker, Patience
+from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
 from connectors.times import micros
 
@@ -24,7 +24,7 @@ _GONE: Final = 410
 _LARGEST_PAGE: Final = 20_000
 
 
-class SbsysError(Exception):
+class SbsysError(Unanswered):
     """SBSYS answered with something else than what was asked for. Carries statuses and names only."""
 
 

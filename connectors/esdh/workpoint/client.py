@@ -15,7 +15,7 @@ import orjson
 from connectors.esdh.workpoint.mapping import DELETED
 from connectors.esdh.workpoint.waiting import Queue, Told
 from connectors.oauth import Authorized
-from connectors.retry import Asker, Patience
+from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _GONE: Final = frozenset({404, 410})
 ITEM_PATH: Final = "/api/listitem/{module}/{item}"
 
 
-class WorkPointError(Exception):
+class WorkPointError(Unanswered):
     """WorkPoint answered with something else than what was asked for. Carries statuses only."""
 
 

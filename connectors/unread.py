@@ -1,0 +1,62 @@
+"""A case that its source will not show: told of as a payload that is refused, so that it holds up no other.
+
+A source that is away ends the round for all. One case that fails round after round, while others are answered, is
+passed over in the end; the rejection says so, and the case comes again when it next changes.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from broker.domain.document import Event
+from broker.domain.outcome import Code, Rejected
+from broker.intake.connector import Source
+from connectors.retry import Unanswered
+
+_log = logging.getLogger(__name__)
+_UNREAD: Final = "unread"
+_ROUNDS: Final = 3
+_STATUSES: Final = range(100, 600)
+
+Shown = TypeVar("Shown")
+Translate = Callable[[object, Source], Sequence[Event] | Rejected]
+
+
+def unread(case: str, status: int | None = None) -> Mapping[str, Any]:
+    """Return the payload in the place of a case. status: the answer's, where there was one."""
+    return {_UNREAD: {"case": case, "status": status}}
+
+
+def refusing(translate: Translate) -> Translate:
+    """Make the vendor's `translate` refuse such payloads as well."""
+
+    def translated(payload: object, source: Source) -> Sequence[Event] | Rejected:
+        if not isinstance(payload, dict) or payload.keys() != {_UNREAD}:
+            return translate(payload, source)
+        said = payload[_UNREAD]
+        status = said.get("status") if isinstance(said, dict) else None
+        answer = f"its answer was status {status}" if status in _STATUSES else "it gave no usable answer"
+        return Rejected(Code.MALFORMED_PAYLOAD, f"/{_UNREAD}", f"the source would not show the case: {answer}")
+
+    return translated
+
+
+class Readings:
+    """Counts the rounds in which each case could not be read; for the life of a poller."""
+
+    def __init__(self) -> None:
+        self._failed: Counter[str] = Counter()
+
+    async def of(self, case: str, read: Callable[[], Awaitable[Shown]]) -> Shown | Mapping[str, Any]:
+        """What `read` gives, or `unread` when it has failed often enough. Raises Unanswered before that."""
+        try:
+            shown: Shown | Mapping[str, Any] = await read()
+        except Unanswered as failure:
+            self._failed[case] += 1
+            if self._failed[case] < _ROUNDS:
+                raise
+            _log.warning("passed over case=%s rounds=%d: %s", case, _ROUNDS, failure)
+            shown = unread(case)
+        del self._failed[case]  # a Counter lets what it does not count be deleted
+        return shown
