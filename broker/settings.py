@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -52,6 +53,17 @@ class Certificates(BaseModel):
         return {thumbprint.replace(":", "").lower(): sender for thumbprint, sender in senders.items()}
 
 
+def _address(url: str) -> str:
+    try:
+        there = urlsplit(url)
+        host = (there.hostname or "").encode("idna")
+    except ValueError:
+        raise ValueError("no address that anything could be found at") from None
+    if there.scheme not in ("http", "https") or not host:
+        raise ValueError("an address begins with https:// and names a host")
+    return url
+
+
 class Webhook(BaseModel):
     """Where a vendor is told once a day what of its events was refused; `https`, and in the public network.
 
@@ -61,7 +73,7 @@ class Webhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str
+    url: Annotated[str, AfterValidator(_address)]
     secret: str
     authorities: list[str] | None = None
     private: bool = False

@@ -20,6 +20,7 @@ from broker.api.core import Core
 from broker.api.problems import Problem
 from broker.domain.case import key_of
 from broker.domain.document import Event
+from broker.domain.outcome import Code
 from broker.intake.connecting import comes_through
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
@@ -40,6 +41,9 @@ from broker.store import documents, idempotency, receipts, reference
 from broker.store.idempotency import Answered, Claim, Conflict, Taken, Underway
 
 LONGEST_KEY: Final = 255
+MARKS: Final = (b"{", b"[", b",", b"\n")
+MOST_MARKS: Final = 2_000_000
+"""What stands before a value of JSON, or between two, and between lines: each may become some hundred bytes."""
 _JSON: Final = "application/json"
 
 Offers = Callable[[bytes], Iterable[Offer]]
@@ -52,7 +56,14 @@ async def take_in(
     with core.budget.share() as share:
         body = await bodies.read(request, share)
         fingerprint = _fingerprint(request, body)
-        return _response(await answered_once(core, token, sender, lambda: offers(body), key, fingerprint))
+        return _response(await answered_once(core, token, sender, lambda: offers(sparse(body)), key, fingerprint))
+
+
+def sparse(body: bytes) -> bytes:
+    """The same, where it does not become hundreds of times as large when it is read. Raises Problem."""
+    if sum(map(body.count, MARKS)) > MOST_MARKS:
+        raise Problem(413, Code.TOO_LARGE, f"at most {MOST_MARKS} values and lines in a body")
+    return body
 
 
 async def answered_once(

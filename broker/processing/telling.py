@@ -101,7 +101,7 @@ def _told(webhook: Webhook, secret: bytes, report: dict[str, Any], now: datetime
     }
     try:
         status = _post(webhook, body, headers)
-    except (httpx.ConnectError, httpx.ConnectTimeout, OSError, PrivateAddressError):
+    except (httpx.ConnectError, httpx.ConnectTimeout, OSError, UnicodeError, PrivateAddressError):
         return "again"
     except httpx.HTTPError:
         return "told"  # or not: nobody knows, and twice is worse than not at all

@@ -9,6 +9,7 @@ from broker.domain.identity import has_cpr, is_system
 from broker.domain.kle import is_facet, is_number, is_pattern
 from broker.domain.kle_rules import ANY
 from broker.store.shapes import Cvr
+from broker.store.text import is_storable, storable
 
 
 def _number(text: str) -> str:
@@ -36,7 +37,7 @@ def _system(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    if "\0" in text or has_cpr(text):
+    if not is_storable(text) or has_cpr(text):
         raise ValueError("a code, without a civil registration number")
     return text
 
@@ -98,7 +99,7 @@ class LocalNumber(_Dated):
 
     authority: Cvr
     number: Number
-    title: Annotated[str, Field(min_length=1, max_length=500)]
+    title: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(storable)]
 
 
 def _listed(value: Any) -> Any:

@@ -9,6 +9,7 @@ from broker.domain.agreement import AgreementState
 from broker.domain.identity import is_cpr, is_cvr, is_system
 from broker.domain.kle import is_pattern
 from broker.domain.register import four_digits
+from broker.store.text import storable
 
 
 def _cvr(text: str) -> str:
@@ -40,7 +41,9 @@ KlePatterns = list[Annotated[str, AfterValidator(_pattern)]]
 Sensitivity = Literal[
     "IKKE_FORTROLIGE_DATA", "FORTROLIGE_PERSONOPLYSNINGER", "FOELSOMME_PERSONOPLYSNINGER", "VIP_SAGER"
 ]
-Text = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=1000), AfterValidator(storable)]
+Said = Annotated[Text, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(storable)]
 
 
 class _Shape(BaseModel):
@@ -60,9 +63,9 @@ class Clarification(_Shape):
     states: each local state and the one of the index that it is.
     """
 
-    domain: Annotated[str, Field(min_length=1, max_length=200)]
-    case: Annotated[str, Field(min_length=1, max_length=1000)]
-    primary_party: Annotated[str, Field(min_length=1, max_length=1000)]
+    domain: Name
+    case: Said
+    primary_party: Said
     states: Annotated[dict[Text, Literal["OPSTAAET", "OPLYST", "AFGJORT", "AFSLUTTET"]], Field(min_length=1)]
     kle: Annotated[KlePatterns, Field(min_length=1)]
 
@@ -91,7 +94,7 @@ class Reader(_Shape):
 
     authority: Cvr
     overview: Annotated[str, Field(pattern="^[a-z]{1,40}$")]
-    client: Annotated[str, Field(min_length=1, max_length=200)] = "*"
+    client: Name = "*"
     state: AgreementState
     kle: KlePatterns
     sensitivity: Sensitivity
@@ -140,7 +143,7 @@ class Authority(_Shape):
     municipality_code: Annotated[str, AfterValidator(four_digits)] | None = None
     sor: list[Annotated[str, Field(pattern=r"^[0-9]{11,20}$")]] = []
     kind: Literal["MUNICIPALITY", "UDK", "JOINT"] = "MUNICIPALITY"
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     valid_from: date | None = None
     valid_to: date | None = None
     successor: Cvr | None = None

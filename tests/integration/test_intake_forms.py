@@ -113,6 +113,17 @@ async def test_what_does_not_unpack_is_refused(
     assert (answer.status_code, answer.json().get("code")) == (status, code)
 
 
+@pytest.mark.parametrize("content", [b"[" + b"{}," * 1_000_000 + b"{}]", b"0\n" * 2_000_001])
+async def test_what_would_be_hundreds_of_times_as_large_when_it_is_read_is_not_read(
+    api: Running, content: bytes
+) -> None:
+    before = psutil.Process().memory_info().rss
+    answer = await post(api, content, Content_Type="application/x-ndjson")
+    grown = psutil.Process().memory_info().rss - before
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert grown < 64 * MIB
+
+
 async def test_a_bomb_is_too_large_and_is_not_unpacked(api: Running) -> None:
     packing = zlib.compressobj(wbits=31)
     bomb = b"".join(packing.compress(b" " * MIB) for _ in range(2048)) + packing.flush()

@@ -99,6 +99,11 @@ def test_nothing_but_this_machine_reaches_a_published_port() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+@pytest.mark.parametrize("name", ["api-1", "api-2", "publisher"])
+def test_what_asks_or_tells_others_can_reach_them(name: str) -> None:
+    assert any(not COMPOSE["networks"][one].get("internal") for one in COMPOSE["services"][name]["networks"])
+
+
 def test_the_settings_it_gives_exist() -> None:
     given = {name for service in SERVICES.values() for name in service.get("environment", {})}
     ours = {name.removeprefix("SAGSBRO_").lower() for name in given if name.startswith("SAGSBRO_")}

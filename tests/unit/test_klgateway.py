@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from broker.domain.case import State, content_hash, merge_all, said_by, stamp_of
 from broker.domain.identity import has_cpr
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.standards.klgateway import CONNECTOR
+from connectors.standards.klgateway import CONNECTOR, references
 from tests.contract.test_connectors import changed, goldens, json_values, places
 
 AUTHORITY = "55133018"
@@ -547,3 +548,17 @@ def test_a_citizen_with_more_than_can_be_held_together_keeps_the_plans() -> None
 
     assert [one for one in found if isinstance(one, tuple)] == [(Code.TOO_LARGE, "/entry/151/resource")]
     assert sum(isinstance(one, dict) for one in found) == 150
+
+
+def test_what_a_resource_contains_and_which_version_is_meant_are_found_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contained, newest = Mock(wraps=references._contained), Mock(wraps=references._newest)
+    monkeypatch.setattr(references, "_contained", contained)
+    monkeypatch.setattr(references, "_newest", newest)
+    inside = [condition(f"c{number}") for number in range(100)]
+    reasons = [{"reference": f"#c{number}"} for number in range(100)] * 3
+    versions = [citizen(address=[{"city": str(number)}]) for number in range(50)]
+    found = payloads(bundle(*versions, plan(reasons=reasons, contained=inside)))
+    assert len(found[0]["conditions"]) == 100
+    assert (contained.call_count, newest.call_count) == (1, 1)

@@ -411,6 +411,15 @@ def test_the_same_request_in_another_envelope_is_the_same() -> None:
     assert wrapped.transaction == "4f9a7f0e-0000-4000-8000-00000000000a"
 
 
+@pytest.mark.parametrize("where", [b"<soap:Body", b"<sdi:SagIndeks"])
+def test_a_namespace_that_is_no_address_is_refused(where: bytes) -> None:
+    body = (GOLDEN / "person.xml").read_bytes()
+    assert where in body
+    assert read(body.replace(where, where + b' xmlns:x="there"')) == Rejected(
+        Code.MALFORMED_PAYLOAD, "", "no namespace is relative"
+    )
+
+
 ALL = sorted(GOLDEN.glob("*.xml"))
 texts = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=20

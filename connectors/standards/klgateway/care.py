@@ -3,7 +3,7 @@
 Reads tolerantly and judges nothing; `translate` does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ class Care:
     plans: list[Found] = field(default_factory=list)
     conditions: list[Found] = field(default_factory=list)
     procedures: list[Found] = field(default_factory=list)
+    _numbers: dict[str, bytes | None] = field(default_factory=dict)
 
     def put(self, found: Found) -> None:
         """Goals, observations and encounters are content, and stay where they are."""
@@ -107,14 +108,16 @@ class Care:
     def _number(self, found: Found) -> bytes | None:
         """Who it is about, by number: a citizen can stand in a bundle more than once."""
         citizen = self._citizen(found)
-        numbers = None if citizen is None else citizen.resource.get("identifier")
-        return orjson.dumps(numbers) if numbers else None
+        if citizen is None:
+            return None
+        if citizen.at not in self._numbers:
+            numbers = citizen.resource.get("identifier")
+            self._numbers[citizen.at] = orjson.dumps(numbers) if numbers else None
+        return self._numbers[citizen.at]
 
-    def _reasons(self, plan: Found) -> Iterator[Found]:
-        for detail in _details(plan.resource):
-            for reference in _listed(detail, "reasonReference"):
-                if (found := self.shelf.follow(plan, reference, "Condition")) is not None:
-                    yield found
+    def _reasons(self, plan: Found) -> list[Found]:
+        named = (one for detail in _details(plan.resource) for one in _listed(detail, "reasonReference"))
+        return _once(found for one in named if (found := self.shelf.follow(plan, one, "Condition")) is not None)
 
     def _planned_by(self, procedure: Found, plans: list[Found]) -> list[Found]:
         """The plan it names; else the only one of the same intervention that was in force on its day, else none."""
@@ -191,5 +194,5 @@ def _in_force(plan: Mapping[str, Any], procedure: Mapping[str, Any]) -> bool:
     return not isinstance(end, str) or performed[:_DAY] <= end[:_DAY]
 
 
-def _once(listed: list[Found]) -> list[Found]:
+def _once(listed: Iterable[Found]) -> list[Found]:
     return list({one.at: one for one in listed}.values())

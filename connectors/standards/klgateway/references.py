@@ -35,10 +35,12 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class Shelf:
-    """All resources of one bundle."""
+    """All resources of one bundle, all put before the first is followed. What a sender repeats is found out once."""
 
     _by_address: dict[str, list[Found]] = field(default_factory=dict)
     _by_name: dict[str, list[Found]] = field(default_factory=dict)
+    _contained: dict[str, dict[str, Found]] = field(default_factory=dict)
+    _settled: dict[tuple[str, str], Found | None] = field(default_factory=dict)
 
     def put(self, found: Found) -> None:
         """A resource in several versions is there several times."""
@@ -56,24 +58,41 @@ class Shelf:
         if not isinstance(target, str):
             return None
         if target.startswith("#"):
-            return next((one for one in _contained(holder) if one.resource.get("id") == target[1:]), None)
+            return self._inside(holder).get(target[1:])
         target = target.partition(_VERSION)[0]
-        if (known := self._by_address.get(target)) is not None:
-            return _newest(known)
+        if target in self._by_address:
+            return self._newest("at", target)
         if "://" in target or target.startswith("urn:"):
-            return self._without_address(target)
-        named = self._by_name.get(target, [])
+            return self._newest("nowhere", "/".join(target.rsplit("/", 2)[-2:]))
         server = holder.address.removesuffix(holder.name)
         if server == holder.address:
-            return _newest(named)
+            return self._newest("anywhere", target)
         # Beside the holder on its server; what lies on another server is another resource of the same name.
-        beside = self._by_address.get(server + target)
-        return _newest(beside or [one for one in named if not one.address.startswith("http")])
+        beside = server + target
+        return self._newest("at", beside) if beside in self._by_address else self._newest("on no server", target)
 
-    def _without_address(self, target: str) -> Found | None:
-        """An address leads to a resource of that name only where its entry does not say another."""
-        name = "/".join(target.rsplit("/", 2)[-2:])
-        return _newest([one for one in self._by_name.get(name, []) if not one.address])
+    def _inside(self, holder: Found) -> Mapping[str, Found]:
+        """By their ids; the first where one is there twice."""
+        if (known := self._contained.get(holder.at)) is None:
+            known = self._contained[holder.at] = {}
+            for one in _contained(holder):
+                if isinstance(name := one.resource.get("id"), str):
+                    known.setdefault(name, one)
+        return known
+
+    def _newest(self, where: str, target: str) -> Found | None:
+        if (where, target) not in self._settled:
+            named = self._by_name.get(target, [])
+            match where:
+                case "at":
+                    named = self._by_address[target]
+                case "nowhere":
+                    # An address leads to a resource of that name only where its entry does not say another.
+                    named = [one for one in named if not one.address]
+                case "on no server":
+                    named = [one for one in named if not one.address.startswith("http")]
+            self._settled[where, target] = _newest(named)
+        return self._settled[where, target]
 
 
 def _contained(holder: Found) -> Iterator[Found]:

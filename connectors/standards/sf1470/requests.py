@@ -72,7 +72,11 @@ def _of(element: Element, transaction: str | None) -> Request | Rejected:
     operation = _BY_ELEMENT.get(str(element.tag))
     if operation is None:
         return Rejected(Code.MALFORMED_PAYLOAD, "/Envelope/Body", "an element of the service")
-    digest = hashlib.sha256(etree.tostring(element, method="c14n", exclusive=True)).digest()
+    try:
+        canonical = etree.tostring(element, method="c14n", exclusive=True)
+    except etree.C14NError:
+        return Rejected(Code.MALFORMED_PAYLOAD, "", "no namespace is relative")
+    digest = hashlib.sha256(canonical).digest()
     if operation == "fremsoeg":
         said = plain(element)
         return Request(operation, transaction, digest, [said if isinstance(said, dict) else {}])
