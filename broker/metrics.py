@@ -26,6 +26,11 @@ EVENTS: Final = Counter(
     ["system", "outcome"],
     registry=None,
 )
+INTAKE_SECONDS: Final = Histogram(
+    "sagsbro_intake_seconds",
+    "One request of events, from the whole of it being here to Kafka's acknowledgement and the receipt's commit.",
+    registry=None,
+)
 EVENT_TO_VISIBLE: Final = Histogram(
     "sagsbro_event_to_visible_seconds",
     "From received to committed; one observation for each millisecond of arrivals.",
@@ -47,6 +52,12 @@ ACCESS: Final = Counter(
     "sagsbro_access_total",
     "Reads of an overview; the reason is empty where something was permitted.",
     ["overview", "decision", "reason"],
+    registry=None,
+)
+PUBLISH_SECONDS: Final = Histogram(
+    "sagsbro_entry_to_topic_seconds",
+    "From the commit that changed an entry, or what may be seen of it, to the commit in the overview topics.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
     registry=None,
 )
 CONSENT_PURGE: Final = Histogram(
@@ -98,6 +109,18 @@ KEPT: Final = (
         "sources",
     ),
     Row("sagsbro_rejections_open", "Rejections that wait for their sender.", ("system", "code"), "rejections"),
+    Row(
+        "sagsbro_rejections_last_hour",
+        "Rejections of the last hour, whatever has become of them since.",
+        ("system", "code"),
+        "rejected",
+    ),
+    Row(
+        "sagsbro_consent_purge_waiting_seconds",
+        "How long the oldest change in the register of persons has waited to be published; 0 when none waits.",
+        (),
+        "purging",
+    ),
     Row(
         "sagsbro_agreement_state",
         "1 for the state that a sender agreement is in; other states are absent.",
@@ -153,6 +176,8 @@ class Measures:
     digests: Values = field(default_factory=dict)
     reconciled_at: Values = field(default_factory=dict)
     unsealed: Values = field(default_factory=dict)
+    rejected: Values = field(default_factory=dict)
+    purging: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +220,9 @@ class Kept(Collector):
 SHARED: Final = Kept()
 VERIFIED: Final = Kept(math.inf, LOOKED_THROUGH)
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
-    "api": (EVENTS, SEARCH_SECONDS, ACCESS, BREAK_GLASS, CERTIFICATE_END),
+    "api": (EVENTS, INTAKE_SECONDS, SEARCH_SECONDS, ACCESS, BREAK_GLASS, CERTIFICATE_END),
     "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION, CERTIFICATE_END),
-    "publisher": (ALARMS, SHARED, VERIFIED, CONSENT_PURGE, CERTIFICATE_END),
+    "publisher": (ALARMS, SHARED, VERIFIED, PUBLISH_SECONDS, CONSENT_PURGE, CERTIFICATE_END),
 }
 
 

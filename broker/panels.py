@@ -100,6 +100,18 @@ BOARDS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "From Kafka's clock to the commit.",
         ),
         Panel(
+            "99 in 100, by stage",
+            "timeseries",
+            "s",
+            {
+                "taken in": _quantile(0.99, "sagsbro_intake_seconds"),
+                "visible": _quantile(0.99, "sagsbro_event_to_visible_seconds"),
+                "in topics": _quantile(0.99, "sagsbro_entry_to_topic_seconds"),
+                "purged": _quantile(0.99, "sagsbro_consent_purge_seconds"),
+            },
+            "A request to its receipt, received to commit, commit to the overview topics, a withdrawal to there.",
+        ),
+        Panel(
             "Part that was late, by window",
             "timeseries",
             "percentunit",

@@ -101,7 +101,7 @@ async def _answered(
 ) -> Answered:
     async with core.pool.connection() as connection:
         facts = await core.facts.current(connection)
-    at = time.time_ns() // 1000
+    at, began = time.time_ns() // 1000, time.monotonic()
     judged = await asyncio.to_thread(lambda: judge_all(offers(), sender, facts, at))
     if found := orphans(judged):
         async with core.pool.connection() as connection:
@@ -122,6 +122,7 @@ async def _answered(
         )
         if wish is not None:
             await idempotency.answered(connection, wish, answer)
+    metrics.INTAKE_SECONDS.observe(time.monotonic() - began)
     for source in comes_through(judged, facts, at):
         # What was taken in is taken in; the next event connects as well.
         with suppress(psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):

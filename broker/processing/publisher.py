@@ -25,7 +25,7 @@ from broker.domain.identity import EntryKey
 from broker.domain.outcome import REMEDY, Code
 from broker.domain.publication import publication
 from broker.logs import tell, where
-from broker.metrics import CONSENT_PURGE
+from broker.metrics import CONSENT_PURGE, PUBLISH_SECONDS
 from broker.processing import reverifying, sealing, telling
 from broker.processing.due import keep_due
 from broker.processing.housekeeping import keep_house
@@ -204,8 +204,10 @@ class Shard:
 
 
 def _measure(claim: outbox.Claim) -> None:
-    """Once for each change in the register of persons, not for each of the citizen's entries."""
+    """Purges once for each change in the register of persons, not for each of the citizen's entries."""
     now = datetime.now(UTC)
+    for marked in claim.entries:
+        PUBLISH_SECONDS.observe(max(0.0, (now - marked.since).total_seconds()))
     for asked_at in {marked.asked_at for marked in claim.entries if marked.asked_at is not None}:
         CONSENT_PURGE.observe(max(0.0, (now - asked_at).total_seconds()))
 

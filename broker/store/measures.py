@@ -16,13 +16,15 @@ Connection = psycopg.Connection[Any]
 def read(connection: Connection) -> Measures:
     """All of it now. Agreements are few; open rejections are counted one by one, so this is not asked all the time."""
     (unsealed,) = connection.execute(query("measure_log")).fetchone() or (0.0,)
+    (purging,) = connection.execute(query("measure_purges")).fetchone() or (0.0,)
     return Measures(
         outbox={(): outbox.depth(connection)},
         sources={(authority, system): at for authority, system, at in connection.execute(query("measure_sources"))},
-        rejections=_rejections(connection),
+        **_rejections(connection),
         agreements={tuple(row): 1 for row in connection.execute(query("measure_agreements"))},
         **_reconciliations(connection),
         unsealed={(): unsealed},
+        purging={(): max(0.0, purging)},
     )
 
 
@@ -37,9 +39,10 @@ def _reconciliations(connection: Connection) -> dict[str, dict[tuple[str, ...], 
     return made
 
 
-def _rejections(connection: Connection) -> Counter[tuple[str, ...]]:
-    """Of what anybody may have called a system, the label has the known ones only."""
-    counted: Counter[tuple[str, ...]] = Counter()
-    for system, code, number in connection.execute(query("measure_rejections")):
-        counted[system_label(system), code] += number
-    return counted
+def _rejections(connection: Connection) -> dict[str, Counter[tuple[str, ...]]]:
+    """By the fields of `Measures`. Of what anybody may have called a system, the label has the known ones only."""
+    made: dict[str, Counter[tuple[str, ...]]] = {"rejections": Counter(), "rejected": Counter()}
+    for system, code, waiting, come in connection.execute(query("measure_rejections")):
+        made["rejections"][system_label(system), code] += waiting
+        made["rejected"][system_label(system), code] += come
+    return made

@@ -27,7 +27,7 @@ START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 class Marked:
     """One entry in the dirty set, as it stood in the snapshot of the claim; `mark` is its row version there.
 
-    asked_at: since when a change in the register of persons waits for it.
+    since: when it was first marked. asked_at: since when a change in the register of persons waits for it.
     """
 
     key: EntryKey
@@ -36,6 +36,7 @@ class Marked:
     revision: int
     state: State
     entry: Entry
+    since: datetime
     asked_at: datetime | None = None
 
 
@@ -78,9 +79,9 @@ def claim(connection: Connection, shard: int, after: EntryKey, limit: int, known
 
 
 def _read(row: tuple[Any, ...]) -> Marked:
-    _, *parts, mark, lane, asked_at, revision, document = row
+    _, *parts, mark, lane, since, asked_at, revision, document = row
     key, state = EntryKey(*parts), load(document)
-    return Marked(key, mark, lane == 0, revision, state, entry_of(key, state), asked_at)
+    return Marked(key, mark, lane == 0, revision, state, entry_of(key, state), since, asked_at)
 
 
 def _published(connection: Connection, keys: Sequence[EntryKey]) -> frozenset[tuple[str, EntryKey]]:

@@ -155,8 +155,8 @@ def test_a_run_without_a_failure_ends_with_0(checkout: Path, tmp_path: Path, ins
 @pytest.mark.parametrize(
     ("program", "script", "told"),
     [
-        ("pytest", "[[ $* != *--ignore=* ]]", "failed: pytest --ignore=tests/unit --ignore=tests/contract"),
-        ("pytest", "[[ $* == *--ignore=* ]]", "failed: pytest tests/unit tests/contract"),
+        ("pytest", "[[ $* != *--ignore=* ]]", "failed: pytest --ignore=tests/unit"),
+        ("pytest", "[[ $* == *--ignore=* ]]", "failed: pytest tests/unit"),
         ("mypy", "exit 1", "failed: mypy"),
         ("deptry", "exit 1", "failed: deptry ."),
     ],
@@ -169,4 +169,4 @@ def test_a_run_with_a_failure_ends_with_1_and_tells_it_last(
     ended = _test(checkout, tmp_path)
 
     assert ended.returncode == 1
-    assert told in (ended.stdout + ended.stderr).splitlines()[-3:]
+    assert any(line.startswith(told) for line in (ended.stdout + ended.stderr).splitlines()[-3:])

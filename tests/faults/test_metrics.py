@@ -134,7 +134,10 @@ def test_what_two_workers_and_two_publishers_tell_adds_up_to_what_happened(whole
     scrape = until(urls, has_settled)
 
     assert scrape.total("events_total", "outcome") == happened
-    assert sum(told.value for told in scrape.all("event_to_visible_seconds_count")) > 0
+    for stage in ("intake", "event_to_visible", "entry_to_topic"):
+        assert sum(told.value for told in scrape.all(f"{stage}_seconds_count")) > 0
+    assert scrape.total("rejections_last_hour", "code") == open_
+    assert [told.value for told in scrape.all("consent_purge_waiting_seconds")] == [0]
     assert sum(told.value for told in scrape.all("projection_lag_events")) == 0
     assert len(scrape.keepers) == 1
     assert [told[1:] for told in scrape.all("agreement_state")] == [

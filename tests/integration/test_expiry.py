@@ -6,7 +6,9 @@ from broker.store.database import connect, migrate
 from broker.store.outbox import expire
 
 
-def test_rejected_bytes_and_receipts_go_after_thirty_days_and_outcomes_after_thirty_five(database: str) -> None:
+def test_rejected_bytes_and_receipts_go_after_thirty_days_and_the_rest_of_rejections_and_outcomes_after_thirty_five(
+    database: str,
+) -> None:
     migrate(database)
     with connect(database, "test") as connection:
         for days in (29, 31, 36):
@@ -30,3 +32,7 @@ def test_rejected_bytes_and_receipts_go_after_thirty_days_and_outcomes_after_thi
             " (SELECT count(*) FROM receipt), (SELECT count(*) FROM outcome)"
         ).fetchone()
         assert kept == (3, 1, 1, 2)
+        connection.execute("UPDATE rejection SET published_at = now() WHERE at < now() - interval '30 days'")
+        expire(connection)
+        left = connection.execute("SELECT extract(day FROM now() - at)::int FROM rejection ORDER BY 1").fetchall()
+        assert left == [(29,), (31,)]

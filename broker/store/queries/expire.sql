@@ -1,5 +1,5 @@
--- What has been kept as long as was promised: rejected bytes, receipts and first answers 30 days, outcomes as long as the log,
--- subscriptions as long as they said.
+-- What has been kept as long as was promised: rejected bytes, receipts and first answers 30 days, outcomes and what is left
+-- of rejections as long as the log, so many of those at once; subscriptions as long as they said.
 WITH forgotten AS (
     UPDATE rejection SET payload = NULL
     WHERE payload IS NOT NULL AND at < statement_timestamp() - interval '30 days' RETURNING 1
@@ -9,6 +9,11 @@ WITH forgotten AS (
     DELETE FROM idempotency WHERE at < statement_timestamp() - interval '30 days' RETURNING 1
 ), outcomes AS (
     DELETE FROM outcome WHERE at < statement_timestamp() - interval '35 days' RETURNING 1
+), rejections AS (
+    DELETE FROM rejection WHERE rejection_id = ANY(ARRAY(
+        SELECT rejection_id FROM rejection
+        WHERE at < statement_timestamp() - interval '35 days' AND payload IS NULL AND published_at IS NOT NULL
+        ORDER BY at LIMIT 50000))
 ), subscriptions AS (
     DELETE FROM subscription WHERE until <= statement_timestamp()
 )
