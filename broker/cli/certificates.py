@@ -22,7 +22,10 @@ WRONG: Final = 3
 def command(data: Path | None, *, as_json: bool) -> None:
     """Name each certificate, its file and its end; exit 3 when one ends within three weeks or cannot be read."""
     now, near = datetime.now(UTC), False
-    for name, path in files(find(data)).items():
+    named = files(find(data))
+    if not named:
+        click.echo("the settings name no certificate", err=True)
+    for name, path in named.items():
         ends = datetime.fromtimestamp(end(path, bundle=name.endswith(BUNDLE)), UTC)
         days = (ends - now).days
         near |= days < NEAR_DAYS

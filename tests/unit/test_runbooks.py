@@ -1,4 +1,4 @@
-"""One page for each alert, and commands in it that exist."""
+"""One page for each alert, and commands in it that exist; `tests/integration/test_runbooks.py` runs them."""
 
 import re
 import shlex
@@ -15,10 +15,14 @@ VALUES = {"$PARTITION": "0", "$OFFSET": "0", "$REJECTION": "00000000-0000-4000-8
 """What stands in a page for something that only the moment knows."""
 
 
-def commands(page: Path) -> list[list[str]]:
+def lines(page: Path) -> list[str]:
+    """Its commands, as they stand there."""
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
-    return [[VALUES.get(word, word) for word in shlex.split(line)] for line in lines]
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def commands(page: Path) -> list[list[str]]:
+    return [[VALUES.get(word, word) for word in shlex.split(line)] for line in lines(page)]
 
 
 def understood(words: list[str]) -> click.Command:
