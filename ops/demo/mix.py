@@ -37,9 +37,13 @@ def senders() -> list[Sender]:
     ]
 
 
-def stream(seed: int, events: int, end: datetime) -> Iterator[Sending]:
-    """Exactly `events` events; the newest were registered a little before `end`. The citizens are the same in all."""
-    share = shares(events)
+def stream(seed: int, events: int, end: datetime, asked: int = 0) -> Iterator[Sending]:
+    """Exactly `events` events; the newest were registered a little before `end`. The citizens are the same in all.
+
+    asked: how many events more there are, which SBSYS does not send.
+    """
+    share = shares(events + asked)
+    share[world.SYSTEM] -= asked
     cases = max(1, share[world.SYSTEM] // 4)
     streams = [(total, _stream(system, seed, cases, total, end)) for system, total in share.items()]
     done = [0] * len(streams)

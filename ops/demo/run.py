@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,14 +13,14 @@ import httpx
 from broker.security import Issuer
 from broker.settings import Settings
 from broker.stream.topics import OVERVIEWS
-from ops.demo import landscape
+from ops.demo import asking, landscape
 from ops.demo.account import Account, Delivery
 from ops.demo.expected import Expected
 from ops.demo.following import follow
 from ops.demo.gauges import Gauges, Reading
 from ops.demo.mix import stream
 from ops.demo.onboarding import bearer, employee_token, onboard, vendor_tokens
-from ops.demo.sample import Sending
+from ops.demo.sample import Sender, Sending
 from ops.demo.sending import Lanes
 from ops.demo.settling import Settler
 from ops.demo.telling import Sample as SearchSample
@@ -73,22 +73,26 @@ class Demo:
             tokens = vendor_tokens(self._issuer)
             settler = Settler(http, tokens, self._account)
             lanes = Lanes(http, tokens, lambda delivery: self._delivered(settler, delivery))
-            work = self._course(http, lanes, settler)
+            work = self._course(http, lanes, settler, tokens)
             await _beside(work, lanes.run(), settler.run())
 
     def _delivered(self, settler: Settler, delivery: Delivery) -> None:
         self._account.delivered(delivery)
         settler.open.put_nowait(delivery)
 
-    async def _course(self, http: httpx.AsyncClient, lanes: Lanes, settler: Settler) -> None:
+    async def _course(
+        self, http: httpx.AsyncClient, lanes: Lanes, settler: Settler, tokens: Mapping[Sender, str]
+    ) -> None:
         self._tell.line(
-            f"Sending {self._wanted.events:,} events of their case and care systems, good ones and bad ones ..."
+            f"Sending {self._wanted.events:,} events of their systems, good ones and bad ones; one system is asked ..."
         )
         started = time.monotonic()
         with self._tell.progress(self._wanted.events):
             watching = asyncio.create_task(self._watch(started))
             try:
-                await self._send(lanes)
+                asked = asking.cases(self._wanted.seed, self._wanted.events, datetime.now(UTC) - _MARGIN)
+                await self._send(lanes, len(asked))
+                await self._ask(http, settler, tokens[asking.SENDER], asked)
                 settled = await settler.finished(_PATIENCE_S)
                 seconds = time.monotonic() - started
                 flaws = [] if settled else [f"nothing was decided for {_PATIENCE_S:g} s"]
@@ -100,11 +104,20 @@ class Demo:
         if not self._wanted.once:
             await self._go_on(lanes)
 
-    async def _send(self, lanes: Lanes) -> None:
-        for sending in stream(self._wanted.seed, self._wanted.events, datetime.now(UTC) - _MARGIN):
+    async def _send(self, lanes: Lanes, asked: int) -> None:
+        end = datetime.now(UTC) - _MARGIN
+        for sending in stream(self._wanted.seed, self._wanted.events - asked, end, asked):
             self._expected.note(sending)
             await self._put(lanes, sending)
         await lanes.flush()
+
+    async def _ask(self, http: httpx.AsyncClient, settler: Settler, token: str, asked: Sequence[Sending]) -> None:
+        """What a poller fetches, once all that is sent has been taken in."""
+        for sending in asked:
+            self._expected.note(sending)
+        self._account.sent[asking.SENDER] += len(asked)
+        async for delivery in asking.ask(http, token, asked):
+            self._delivered(settler, delivery)
 
     async def _put(self, lanes: Lanes, sending: Sending) -> None:
         self._account.sent[sending.sender] += len(sending.expect)
