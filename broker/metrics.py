@@ -66,6 +66,12 @@ CONSENT_PURGE: Final = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60),
     registry=None,
 )
+NOT_PUBLISHABLE: Final = Gauge(
+    "sagsbro_entries_not_publishable",
+    "Entries of which no publication could be made: tombstones until they are marked anew; by shard of the outbox.",
+    ["shard"],
+    registry=None,
+)
 BREAK_GLASS: Final = Counter(
     "sagsbro_break_glass_total",
     "Reads without the consent that was missing: look at each.",
@@ -222,7 +228,7 @@ VERIFIED: Final = Kept(math.inf, LOOKED_THROUGH)
 TOLD_BY: Final[Mapping[Process, tuple[Collector, ...]]] = {
     "api": (EVENTS, INTAKE_SECONDS, SEARCH_SECONDS, ACCESS, BREAK_GLASS, CERTIFICATE_END),
     "worker": (EVENTS, EVENT_TO_VISIBLE, LAG, WORKER_POSITION, CERTIFICATE_END),
-    "publisher": (ALARMS, SHARED, VERIFIED, PUBLISH_SECONDS, CONSENT_PURGE, CERTIFICATE_END),
+    "publisher": (ALARMS, SHARED, VERIFIED, PUBLISH_SECONDS, NOT_PUBLISHABLE, CONSENT_PURGE, CERTIFICATE_END),
 }
 
 

@@ -25,7 +25,7 @@ from broker.domain.identity import EntryKey
 from broker.domain.outcome import REMEDY, Code
 from broker.domain.publication import publication
 from broker.logs import tell, where
-from broker.metrics import CONSENT_PURGE, PUBLISH_SECONDS
+from broker.metrics import CONSENT_PURGE, NOT_PUBLISHABLE, PUBLISH_SECONDS
 from broker.processing import reverifying, sealing, telling
 from broker.processing.due import keep_due
 from broker.processing.housekeeping import keep_house
@@ -141,13 +141,16 @@ class Shard:
         is aborted by Kafka when the shard is next begun.
         """
         self._producer.init_transactions(ANSWER_S)
-        while not stop.is_set():
-            began = time.monotonic()
-            self._producer.poll(0)  # what the library has to log
-            full = self._rejections() if self._shard == REJECTION_SHARD else self._entries()
-            # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
-            if not full:
-                stop.wait(began + GATHER_S - time.monotonic())
+        try:
+            while not stop.is_set():
+                began = time.monotonic()
+                self._producer.poll(0)  # what the library has to log
+                full = self._rejections() if self._shard == REJECTION_SHARD else self._entries()
+                # Marks are let gather: a Kafka transaction costs the same for one message as for hundreds.
+                if not full:
+                    stop.wait(began + GATHER_S - time.monotonic())
+        finally:
+            NOT_PUBLISHABLE.labels(str(self._shard)).set(0)  # the next owner finds out anew
 
     def _entries(self) -> bool:
         claim = outbox.claim(self._connection, self._shard, self._after, CLAIM, self._facts)
@@ -168,14 +171,20 @@ class Shard:
         self._send(sent)
         if gone := taken_back(sent):
             outbox.forget_published(self._connection, gone)
-        for marked in claim.entries:
-            if (error := broken.get(marked.key)) is not None:
-                self._broken[marked.key] = marked.mark
-                at = where(error.__traceback__)
-                tell("entry_not_publishable", entry=marked.key, error=type(error).__name__, at=at)
+        self._remember(claim, broken)
         # What is broken stays in the set: it is counted as waiting, and tried again by the next publisher.
         outbox.settle(self._connection, self._shard, [m for m in claim.entries if m.key not in broken])
         _measure(claim)
+
+    def _remember(self, claim: outbox.Claim, broken: Mapping[EntryKey, Exception]) -> None:
+        for marked in claim.entries:
+            if (error := broken.get(marked.key)) is None:
+                self._broken.pop(marked.key, None)
+                continue
+            self._broken[marked.key] = marked.mark
+            at = where(error.__traceback__)
+            tell("entry_not_publishable", entry=marked.key, error=type(error).__name__, at=at)
+        NOT_PUBLISHABLE.labels(str(self._shard)).set(len(self._broken))
 
     def _rejections(self) -> bool:
         rejections = outbox.claim_rejections(self._connection, CLAIM_REJECTIONS)

@@ -202,6 +202,7 @@ NOT_DRILLED: Final = {
     "EventsVisibleLateSlowly": "needs three days",
     "LagGrowing": "needs more than a small load",
     "OutboxGrowing": "needs more than a small load",
+    "EntryNotPublishable": "needs a fault of ours",
     "CertificateEnding": "fires beside `CertificateAtItsEnd`",
     "AccessAlarm": "no fault",
     "BreakGlass": "no fault",

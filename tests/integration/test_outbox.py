@@ -14,6 +14,7 @@ from broker.domain.agreement import Facts
 from broker.domain.entry import Entry
 from broker.domain.identity import EntryKey
 from broker.domain.publication import publication
+from broker.metrics import registry
 from broker.processing import publisher
 from broker.processing.publisher import Shard, messages
 from broker.settings import Settings
@@ -27,6 +28,7 @@ from tests.integration.following import MARK, a_case
 from tests.integration.searching import INSERT, row
 
 MANY = 20_000
+REGISTRY = registry("publisher")
 Captured = pytest.CaptureFixture[str]
 
 
@@ -122,16 +124,22 @@ def test_an_entry_of_which_no_publication_can_be_made_is_a_tombstone_and_costs_n
             running = threads.submit(Shard(settings, shard, own).run, stop)
             while _marked(store, shard) != [bad]:
                 assert not running.done()
+            assert _told(shard) == 1
             monkeypatch.undo()
             store.execute(MARK.encode(), bad)
             while _marked(store, shard):
                 assert not running.done()
+            assert _told(shard) == 0
         finally:
             stop.set()
     said = capfd.readouterr().err
     assert said.count("entry_not_publishable") == 1
     assert "OverflowError" in said
     assert "quote" not in said
+
+
+def _told(shard: int) -> float | None:
+    return REGISTRY.get_sample_value("sagsbro_entries_not_publishable", {"shard": str(shard)})
 
 
 def _shard_of(store: psycopg.Connection[Any], key: EntryKey) -> int:
