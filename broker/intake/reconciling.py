@@ -63,9 +63,9 @@ async def reconcile(
     rows: list[Row] = []
 
     def take(listed: Iterable[Listed]) -> None:
-        for one in listed:
-            expected = is_expected(one, agreement, facts.delimitations.get(claim.authority, ()))
-            rows.append(Row(one.case_id, one.registered_at, area_of(one.kle), expected))
+        rows.extend(
+            Row(one.case_id, one.registered_at, area_of(one.kle), is_expected(one, agreement, facts)) for one in listed
+        )
 
     try:
         async for piece in pieces:
