@@ -35,7 +35,8 @@ class Miscounted(Exception):  # noqa: N818 - it says what differs
 class Claim:
     """What the source says of its list.
 
-    as_of: when it began to read it, microseconds since 1970, UTC. areas: KLE patterns; none: all. count: lines.
+    as_of: when it began to read it, microseconds since 1970, UTC. areas: patterns of its own KLE numbers; none: all.
+    count: lines.
     """
 
     authority: str
