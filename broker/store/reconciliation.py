@@ -177,6 +177,8 @@ async def give_up(connection: Connection, opened: Opened) -> None:
 
 
 async def _note_source_numbers(connection: Connection, asked: Mapping[str, Any]) -> None:
+    # All of it is read: a plan for the first rows would look through the list once for every entry.
+    await connection.execute("SET LOCAL cursor_tuple_fraction = 1")
     async with connection.cursor("unlisted") as reading:
         await reading.execute(query("reconcile_unlisted"), asked)
         while page := await reading.fetchmany(PAGE):
