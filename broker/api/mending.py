@@ -1,13 +1,14 @@
 """Replaying rejections: one, or all that a filter means, judged again by the reference data of now.
 
 What goes is closed only after Kafka has it: killed in between, it is sent again, and is a duplicate. What would be
-refused again stays open, and says so.
+refused again stays open, and says so. A case that what is replayed takes out of the agreement, or out of what the
+municipality wants, leaves the index as if it had come just now.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -17,9 +18,10 @@ from broker.api.standing import Connecting
 from broker.domain.agreement import Facts
 from broker.intake import connector
 from broker.intake.connector import STANDARD, Source
+from broker.intake.leaving import removals
 from broker.intake.producer import Message, Producer
 from broker.intake.replay import UnreadableError, accepted, by_standard, judged_again, refused
-from broker.intake.verdicts import Judged, Sender, judge_all, message, offers_of
+from broker.intake.verdicts import Judged, Sender, encoded, judge_all, leaves_index, message, offers_of
 from broker.settings import Settings
 from broker.store import rejections as store
 from broker.store.rejections import NIL, Filter
@@ -34,6 +36,13 @@ class Stays(NamedTuple):
 
     why: str
     detail: str
+
+
+class _Made(NamedTuple):
+    """What a rejection comes to: messages, removals among them, also where it stays open."""
+
+    messages: list[Message]
+    stays: Stays | None = None
 
 
 @dataclass(slots=True)
@@ -72,39 +81,45 @@ class Desk:
             if not page:
                 break
             done.after = page[-1]["rejection_id"]
-            sending = [(kept, await self._messages(kept, facts)) for kept in page]
+            sending = [(kept, await self._made(kept, facts)) for kept in page]
             done.found += len(page)
-            done.stays.update(made.why for _, made in sending if isinstance(made, Stays))
-            await self._send([(kept, made) for kept, made in sending if not isinstance(made, Stays)], done)
+            done.stays.update(made.stays.why for _, made in sending if made.stays is not None)
+            await self._send(sending, done)
         return done
 
     async def replay_one(self, kept: Kept) -> int | Stays:
         """How many events were sent. Raises Problem, KafkaUnavailable."""
         async with self.connect() as connection:
             facts = await self.facts.current(connection)
-        made = await self._messages(kept, facts)
-        if isinstance(made, Stays):
-            return made
+        made = await self._made(kept, facts)
         await self._send([(kept, made)], Done())
-        return len(made)
+        return len(made.messages) if made.stays is None else made.stays
 
-    async def _send(self, sending: list[tuple[Kept, list[Message]]], done: Done) -> None:
-        await self.producer.send([one for _, made in sending for one in made])
+    async def _send(self, sending: Sequence[tuple[Kept, _Made]], done: Done) -> None:
+        await self.producer.send([one for _, made in sending for one in made.messages])
+        named = [str(kept["rejection_id"]) for kept, made in sending if made.stays is None]
         async with self.connect() as connection:
-            named = [str(kept["rejection_id"]) for kept, _ in sending]
             done.replayed += await store.close(connection, named, "replayed", self.by)
-        done.sent += sum(len(made) for _, made in sending)
+        done.sent += sum(len(made.messages) for _, made in sending)
 
-    async def _messages(self, kept: Kept, facts: Facts) -> list[Message] | Stays:
+    async def _made(self, kept: Kept, facts: Facts) -> _Made:
         if kept["payload"] is None:
-            return Stays("not_kept", "its event was not kept: the sender has to send it again")
+            return _Made([], Stays("not_kept", "its event was not kept: the sender has to send it again"))
         try:
             judged = await self._judged(kept, facts)
         except UnreadableError as why:
-            return Stays("unreadable", str(why))
+            return _Made([], Stays("unreadable", str(why)))
+        leaving = await self._leaving(judged)
         if (again := refused(judged)) is not None:
-            return Stays(str(again.code), f"it would be refused again: {again.code} at {again.pointer or '/'}")
-        return [message(one.event, one.value) for one in accepted(judged)]
+            detail = f"it would be refused again: {again.code} at {again.pointer or '/'}"
+            return _Made(leaving, Stays(str(again.code), detail))
+        return _Made([*leaving, *(message(one.event, one.value) for one in accepted(judged))])
+
+    async def _leaving(self, judged: list[Judged]) -> list[Message]:
+        if not leaves_index(judged):
+            return []
+        async with self.connect() as connection:
+            return [message(removal, encoded(removal)) for removal in await removals(connection, judged)]
 
     async def _judged(self, kept: Kept, facts: Facts) -> list[Judged]:
         at = time.time_ns() // 1000

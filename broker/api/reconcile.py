@@ -36,7 +36,9 @@ async def compare(
     token: Vendor,
     as_of: Annotated[str, Query(description="when the source began to read its list, by its own clock")],
     authority: str | None = None,
-    area: Annotated[list[str] | None, Query(description="KLE patterns that the list is whole for; none: all")] = None,
+    area: Annotated[
+        list[str] | None, Query(description="its own KLE numbers the list is whole for, as patterns")
+    ] = None,
     count: Annotated[int | None, Query(description="lines of the list: a torn one is refused")] = None,
 ) -> dict[str, Any]:
     """Every case the source has, one a line: JSON, or CSV with a header. What differs is counted, the first named.

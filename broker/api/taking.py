@@ -18,10 +18,10 @@ from broker import metrics, tracing
 from broker.api import bodies
 from broker.api.core import Core
 from broker.api.problems import Problem
-from broker.domain.case import key_of
 from broker.domain.document import Event
 from broker.domain.outcome import Code
 from broker.intake.connecting import comes_through
+from broker.intake.leaving import removals
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
     Accepted,
@@ -33,7 +33,6 @@ from broker.intake.verdicts import (
     leaves_index,
     message,
     orphans,
-    removal_of,
     without,
 )
 from broker.security import Token
@@ -109,10 +108,8 @@ async def _answered(
         judged = without(judged, {key: verdict for key, verdict in found.items() if key not in held})
     accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
     messages = [message(verdict.event, verdict.value) for verdict in accepted]
-    leaving = [removal_of(event) for event in await _held(core, judged)]
-    # What must leave goes first: should only a part arrive, then rather that.
-    removals = [message(removal, encoded(removal)) for removal in leaving]
-    places = (await core.producer.send([*removals, *messages]))[len(removals) :]
+    leaving = [message(removal, encoded(removal)) for removal in await _leaving(core, judged)]
+    places = (await core.producer.send([*leaving, *messages]))[len(leaving) :]
     came = receipts.Came(datetime.fromtimestamp(at / 1_000_000, UTC), tracing.current_id())
     receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender, came.trace_id)
     answer = Answered(receipt.status, bytes(JSONResponse(receipt.answer).body))
@@ -162,17 +159,12 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
     return hashlib.sha256(where.encode() + hashlib.sha256(body).digest()).digest()
 
 
-async def _held(core: Core, judged: Sequence[Judged]) -> list[Event]:
-    """Of the events that must leave: cases that are in the index, or coming in this very request, and all documents."""
-    leaving = leaves_index(judged)
-    if not leaving:
+async def _leaving(core: Core, judged: Sequence[Judged]) -> list[Event]:
+    """No connection is taken where nothing leaves."""
+    if not leaves_index(judged):
         return []
-    accepted = [one.verdict.event for one in judged if isinstance(one.verdict, Accepted)]
-    coming = {key_of(event) for event in accepted if "case_id" in event}
-    cases = [key_of(event) for event in leaving if "case_id" in event]
     async with core.pool.connection() as connection:
-        held = await receipts.present(connection, cases)
-    return [event for event in leaving if "case_id" not in event or key_of(event) in held | coming]
+        return await removals(connection, judged)
 
 
 def _count(sender: Sender, receipt: Receipt) -> None:

@@ -18,6 +18,7 @@ _COLUMNS = {
     "entries": "entries",
     "incomplete": "incomplete",
     "retention_overdue": "kept too long",
+    "announced_retired": "to be retired",
     "last_event_at": "last event",
     "rejections_open": "rejected",
     "reconciled_at": "reconciled",

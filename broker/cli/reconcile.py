@@ -29,7 +29,9 @@ _SHOWN: Final = 5
 @click.argument("file", type=click.File("rb"))
 @AUTHORITY
 @click.option("--as-of", required=True, metavar="TIME", help="When the source began to read its list: ISO 8601.")
-@click.option("--area", "areas", multiple=True, metavar="PATTERN", help="The list is whole for these; repeatable.")
+@click.option(
+    "--area", "areas", multiple=True, metavar="PATTERN", help="Whole for these of the source's numbers; repeatable."
+)
 @click.option("--count", type=click.IntRange(0), help="Lines of the list: a torn one is refused.")
 @click.option("--csv", "as_csv", is_flag=True, help="The list is CSV. [default: by the file's name]")
 @click.option("--repair", is_flag=True, help="Remove what vanished at the source; ask for the missing with --config.")

@@ -38,12 +38,13 @@ Source = tuple[str, str]
 class Known:
     """What was read, each by its key. agreements: state, and until when it is dispensed from delivering.
 
-    entries: all, incomplete ones, when the last one came, those closed and past KLE's deletion rule. reconciled: when,
-    and how many differed; by area, or by the main group in which it lies.
+    entries: all, incomplete ones, when the last one came, those closed and past KLE's deletion rule, those on a number
+    that KLE announces to be gone. reconciled: when, and how many differed; by area, or by the main group in which it
+    lies.
     """
 
     agreements: Mapping[Source, tuple[AgreementState, date | None]]
-    entries: Mapping[Key, tuple[int, int, datetime, int]] = field(default_factory=dict)
+    entries: Mapping[Key, tuple[int, int, datetime, int, int]] = field(default_factory=dict)
     rejections: Mapping[Key, int] = field(default_factory=dict)
     reconciled: Mapping[Key, tuple[datetime, int]] = field(default_factory=dict)
     asked: Mapping[Source, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -78,7 +79,7 @@ def rows(known: Known, on: date) -> list[dict[str, Any]]:
 def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
     authority, system, area = key
     state, until = known.agreements.get((authority, system), (None, None))
-    entries, incomplete, last, overdue = known.entries.get(key, (0, 0, None, 0))
+    entries, incomplete, last, overdue, announced = known.entries.get(key, (0, 0, None, 0, 0))
     main = authority, system, f"{area[:2]}.*"
     reconciled_at, difference = known.reconciled.get(key) or known.reconciled.get(main) or (None, None)
     return {
@@ -89,6 +90,7 @@ def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
         "entries": entries,
         "incomplete": incomplete,
         "retention_overdue": overdue,
+        "announced_retired": announced,
         "last_event_at": last,
         "rejections_open": known.rejections.get(key, 0),
         "reconciled_at": reconciled_at,

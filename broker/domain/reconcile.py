@@ -7,12 +7,14 @@ live events takes nothing away.
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
-from broker.domain.agreement import AgreementState, Delimitation, SenderAgreement, day_of, wanted
+from broker.domain.agreement import Facts, SenderAgreement, day_of, outside, wanted
 from broker.domain.case import CaseEvent
 from broker.domain.identity import EVENT_NAMESPACE, EntryKey
-from broker.domain.kle import is_pattern
+from broker.domain.kle import is_number, is_pattern
+from broker.domain.outcome import Rejected
 
 Kind = Literal["missing", "superfluous", "older", "newer", "same", "outside"]
 DIFFERENCES: Final[tuple[Kind, ...]] = ("missing", "superfluous", "older", "newer")
@@ -20,7 +22,6 @@ WRONG: Final[tuple[Kind, ...]] = ("missing", "superfluous", "older")
 """What must be mended; what is newer here has merely overtaken the list."""
 NO_AREA: Final = "-"
 _GROUP: Final = 2
-_NUMBER: Final = 8
 _LAST: Final = (1 << 63) - 1
 FEW: Final = 10
 MOST: Final = 10
@@ -80,24 +81,34 @@ def area_of(kle: str | None) -> str:
     return f"{kle[:_GROUP]}.*" if kle is not None and is_pattern(kle) and kle[0].isdigit() else NO_AREA
 
 
-def is_expected(listed: Listed, agreement: SenderAgreement, choices: tuple[Delimitation, ...]) -> bool:
+def is_expected(listed: Listed, agreement: SenderAgreement, facts: Facts) -> bool:
     """Whether a listed case belongs into the index, as far as the line tells; in doubt it does.
 
-    While an agreement is restricted to named citizens, a list without citizens leaves no doubt to speak of: such a
-    case is expected only by its number.
+    Judged as the event itself is: by the number that the listed one maps to, on the case's day. Where the line does
+    not say when the case was made, by the first day it may have been and by the last. What maps to nothing now is in
+    doubt. While an agreement is restricted to named citizens, a list without citizens leaves no doubt to speak of:
+    such a case is expected only by its number.
     """
     if listed.created_at is not None and listed.created_at < agreement.since:
         return False
-    number = listed.kle
-    if number is None or len(number) != _NUMBER or not is_pattern(number):
+    if listed.kle is None or not is_number(listed.kle):
         return True
-    if not agreement.kle.covers(number):
+    if listed.created_at is not None:
+        return _belongs(listed, listed.kle, agreement, facts, day_of(listed.created_at))
+    days = {agreement.from_date, max(agreement.from_date, day_of(listed.registered_at))}
+    return any(_belongs(listed, listed.kle, agreement, facts, day) for day in days)
+
+
+def _belongs(listed: Listed, number: str, agreement: SenderAgreement, facts: Facts, on: date) -> bool:
+    mapped = facts.kle.map(agreement.authority, agreement.system, {"kle": number}, on)
+    if isinstance(mapped, Rejected):
+        return True
+    if outside(agreement, on, None, mapped.number, ()) is not None:
         return False
-    if agreement.state is AgreementState.RESTRICTED and not agreement.restricted_kle.covers(number):
-        return False
+    choices = facts.delimitations.get(agreement.authority, ())
     if listed.created_at is None:
-        return not choices or any(choice.kle.covers(number) for choice in choices)
-    return wanted(choices, number, day_of(listed.created_at), listed.state)
+        return not choices or any(choice.kle.covers(mapped.number) for choice in choices)
+    return wanted(choices, mapped.number, on, listed.state)
 
 
 def removal(key: EntryKey, registered_at: int) -> CaseEvent:

@@ -20,7 +20,6 @@ import orjson
 from confluent_kafka import KafkaException, Message, Producer
 
 from broker.domain.agreement import Facts
-from broker.domain.case import key_of
 from broker.domain.document import Event
 from broker.domain.identity import EVENT_NAMESPACE
 from broker.domain.outcome import Delimited, Rejected
@@ -28,23 +27,20 @@ from broker.domain.reconcile import area_of
 from broker.intake import forms
 from broker.intake.connector import Connector, Source
 from broker.intake.forms import Item
+from broker.intake.leaving import removals
 from broker.intake.receipts import rejections_of
 from broker.intake.verdicts import (
     Accepted,
-    Judged,
     Offer,
     Sender,
     canonical_offers,
     encoded,
     judge_all,
-    leaves_index,
     message,
     offers_of,
-    removal_of,
 )
 from broker.settings import Settings
 from broker.store import loading as store
-from broker.store import receipts
 from broker.store.loading import Connection
 from broker.stream.clients import confluent_options
 
@@ -105,9 +101,7 @@ class Hand:
         facts = await self._facts_of(self._connection)
         judged = judge_all(piece.offers(), self._sender, facts, time.time_ns() // 1000)
         accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
-        # What must leave goes first: should only a part arrive, then rather that.
-        for event in await self._leaving(judged):
-            removal = removal_of(event)
+        for removal in await removals(self._connection, judged):
             self._produce(removal, encoded(removal))
         for verdict in accepted:
             self._produce(verdict.event, verdict.value)
@@ -140,18 +134,6 @@ class Hand:
 
     def _heard(self, error: object, _: Message) -> None:
         self._failed += error is not None
-
-    async def _leaving(self, judged: Sequence[Judged]) -> list[Event]:
-        leaving = leaves_index(judged)
-        if not leaving:
-            return []
-        coming = {
-            key_of(one.verdict.event)
-            for one in judged
-            if isinstance(one.verdict, Accepted) and "case_id" in one.verdict.event
-        }
-        held = await receipts.present(self._connection, [key_of(event) for event in leaving if "case_id" in event])
-        return [event for event in leaving if "case_id" not in event or key_of(event) in held | coming]
 
 
 def _area(event: Event) -> str:

@@ -35,7 +35,8 @@ class Miscounted(Exception):  # noqa: N818 - it says what differs
 class Claim:
     """What the source says of its list.
 
-    as_of: when it began to read it, microseconds since 1970, UTC. areas: KLE patterns; none: all. count: lines.
+    as_of: when it began to read it, microseconds since 1970, UTC. areas: patterns of its own KLE numbers; none: all.
+    count: lines.
     """
 
     authority: str
@@ -63,9 +64,9 @@ async def reconcile(
     rows: list[Row] = []
 
     def take(listed: Iterable[Listed]) -> None:
-        for one in listed:
-            expected = is_expected(one, agreement, facts.delimitations.get(claim.authority, ()))
-            rows.append(Row(one.case_id, one.registered_at, area_of(one.kle), expected))
+        rows.extend(
+            Row(one.case_id, one.registered_at, area_of(one.kle), is_expected(one, agreement, facts)) for one in listed
+        )
 
     try:
         async for piece in pieces:

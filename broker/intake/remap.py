@@ -17,8 +17,8 @@ from broker.domain.case import NEVER, State
 from broker.domain.identity import EntryKey
 from broker.domain.kle_rules import Rule
 from broker.domain.outcome import Code
-from broker.intake.replay import UnreadableError, accepted, judged_again, refused
-from broker.intake.verdicts import Accepted
+from broker.intake.replay import Kept, UnreadableError, accepted, judged_again, refused
+from broker.intake.verdicts import Accepted, Judged
 from broker.settings import Settings
 from broker.store.anew import anew, read
 from broker.store.database import query
@@ -116,6 +116,15 @@ def solved(
     connection: Connection, settings: Settings, wanted: Facts, scopes: Sequence[Scope], at: int, counts: Counts
 ) -> Iterator[Mended]:
     """Open rejections of which nothing would be rejected again."""
+    for kept, judged in rejudged(connection, settings, wanted, scopes, at, counts):
+        if (mended := mended_by(kept, judged)) is not None:
+            yield mended
+
+
+def rejudged(
+    connection: Connection, settings: Settings, wanted: Facts, scopes: Sequence[Scope], at: int, counts: Counts
+) -> Iterator[tuple[Kept, list[Judged]]]:
+    """Open rejections that a mapping may mend, with what would become of every event in them."""
     for place, scope in enumerate(scopes):
         for kept in _mendable(connection, scope):
             if any(earlier.holds(kept["authority"], kept["system"]) for earlier in scopes[:place]):
@@ -125,8 +134,14 @@ def solved(
                 judged = judged_again(kept, settings, wanted, at)
             except UnreadableError:
                 continue
-            if refused(judged) is None:
-                yield Mended(kept["rejection_id"], kept["authority"], kept["system"], kept["code"], accepted(judged))
+            yield kept, judged
+
+
+def mended_by(kept: Kept, judged: Sequence[Judged]) -> Mended | None:
+    """None where something in it would be rejected again."""
+    if refused(judged) is not None:
+        return None
+    return Mended(kept["rejection_id"], kept["authority"], kept["system"], kept["code"], accepted(judged))
 
 
 def _mendable(connection: Connection, scope: Scope) -> Iterator[dict[str, Any]]:

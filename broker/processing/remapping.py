@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from broker.intake.producer import Producer
-from broker.intake.remap import Counts, Mended, solved
-from broker.intake.verdicts import message
+from broker.intake.leaving import removals
+from broker.intake.producer import Message, Producer
+from broker.intake.remap import Counts, Mended, mended_by, rejudged
+from broker.intake.verdicts import Judged, encoded, leaves_index, message
 from broker.processing.rederiving import Tell, rederive
 from broker.settings import Settings
 from broker.store import facts, kle_rules, rejections
@@ -73,18 +74,29 @@ def _within(inner: Scope, outer: Scope) -> bool:
 
 
 async def _replay(settings: Settings, scopes: list[Scope]) -> Counts:
+    """What leaves the index by a rule goes too, as if it had come just now; also where a rejection stays open."""
     counts, producer = Counts(), Producer(aiokafka_options(settings))
     with connect(settings.dsn, "rules") as connection:
-        mended = solved(connection, settings, facts.load(connection), scopes, time.time_ns() // 1000, counts)
+        all_of_it = rejudged(connection, settings, facts.load(connection), scopes, time.time_ns() // 1000, counts)
         try:
-            while some := list(islice(mended, AT_ONCE)):
-                await producer.send([message(event.event, event.value) for one in some for event in one.events])
+            while some := list(islice(all_of_it, AT_ONCE)):
+                leaving = await _leaving(settings, [one for _, judged in some for one in judged])
+                mended = [found for kept, judged in some if (found := mended_by(kept, judged)) is not None]
+                coming = [message(event.event, event.value) for one in mended for event in one.events]
+                await producer.send([*leaving, *coming])
                 # Killed before this, they are sent again, and are duplicates.
-                await _with(settings, partial(_close, some))
-                counts.solved += len(some)
+                await _with(settings, partial(_close, mended))
+                counts.solved += len(mended)
         finally:
             await producer.close()
     return counts
+
+
+async def _leaving(settings: Settings, judged: list[Judged]) -> list[Message]:
+    if not leaves_index(judged):
+        return []
+    leaving = await _with(settings, lambda connection: removals(connection, judged))
+    return [message(removal, encoded(removal)) for removal in leaving]
 
 
 async def _close(replayed: list[Mended], connection: psycopg.AsyncConnection[Any]) -> None:

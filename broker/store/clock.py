@@ -4,20 +4,23 @@ A day begins at midnight UTC. Whoever reads judges agreements by the day at once
 deletion is done here, once for each day, also for days on which nothing ran.
 """
 
+from collections.abc import Container
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from broker import logs
 from broker.domain import transition
-from broker.domain.agreement import AgreementState
+from broker.domain.agreement import ACCEPTING, AgreementState
 from broker.domain.transition import Past, Step, Who
 from broker.store.database import query
 from broker.store.reference import ITSELF, KEPT_AFTER_END, SENDERS
 
 Connection = psycopg.Connection[Any]
+TURNED: Final = "the delimitation of another day"
+"""Why a source is asked again."""
 
 
 def turn(connection: Connection, day: date) -> bool:
@@ -31,10 +34,19 @@ def turn(connection: Connection, day: date) -> bool:
         connection.execute("UPDATE clock SET day = greatest(day, %s)", [day])
         asked = {"after": after, "day": day, "kept_days": KEPT_AFTER_END.days}
         swept = connection.execute(query("clock_sweeps"), asked).fetchall()
+        _ask_again(connection, {authority for kind, authority in swept if kind == "leave"})
         lapsed = [_lapse(connection, row, day) for row in _due(connection, day)]
         connection.execute("UPDATE reference_revision SET revision = revision + 1")
     logs.tell("day_turned", day=day.isoformat(), sweeps=len(swept), dispensations=sum(lapsed))
     return True
+
+
+def _ask_again(connection: Connection, turned: Container[str]) -> None:
+    """Of authorities whose delimitation turned: what it left out until now was not kept."""
+    for _, body, *_ in connection.execute(SENDERS.every()).fetchall():
+        if body["authority"] in turned and body["state"] in ACCEPTING:
+            asked = {name: body[name] for name in SENDERS.key} | {"kle": sorted(body["kle"]), "reason": TURNED}
+            connection.execute(query("ask_again"), asked)
 
 
 def _due(connection: Connection, day: date) -> list[tuple[Any, ...]]:

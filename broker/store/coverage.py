@@ -8,7 +8,7 @@ another page may be counted twice or not at all until the next round. Exactness 
 import time
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +16,7 @@ import psycopg
 from broker.domain import coverage
 from broker.domain.agreement import AgreementState
 from broker.domain.coverage import OTHER, Known
+from broker.domain.kle import Edition, KleBook
 from broker.domain.retention import closed_at
 from broker.store.database import query
 from broker.store.document import load
@@ -29,14 +30,23 @@ PAGES: Final = 4096
 def count(connection: Connection, patience: float, pages: int = PAGES) -> bool:
     """Go on with the round for so many seconds, one part at least; True when it has come to its end."""
     began = time.monotonic()
-    while not _count_part(connection, pages):
+    announced = _announced(connection, datetime.now(UTC).date())
+    while not _count_part(connection, pages, announced):
         if time.monotonic() - began >= patience:
             return False
     return True
 
 
-def _count_part(connection: Connection, pages: int) -> bool:
-    areas = _areas()
+def _announced(connection: Connection, on: date) -> list[str]:
+    """Numbers that the edition in force announces to be gone, and that are not gone yet."""
+    rows = connection.execute(query("kle_announcing"), {"on": on}).fetchall()
+    titles = {number: title for _, number, title, _ in rows}
+    retired = {number: gone for _, number, _, gone in rows if gone is not None}
+    return sorted(KleBook(tuple(Edition(published, titles, retired) for published, *_ in rows[:1])).announced(on))
+
+
+def _count_part(connection: Connection, pages: int, announced: list[str]) -> bool:
+    areas = {**_areas(), "announced": announced}
     with connection.transaction():
         ((part,),) = connection.execute("SELECT next_part FROM coverage_round FOR UPDATE").fetchall()
         ((size,),) = connection.execute("SELECT pg_relation_size('entry') / 8192").fetchall()
@@ -87,8 +97,8 @@ async def rows(connection: Async, authorities: Iterable[str] | None, on: date) -
     known = Known(
         {(authority, system): (AgreementState(state), until) for authority, system, state, until in agreements},
         {
-            (authority, system, area): (all_, part, last, old)
-            for authority, system, area, all_, part, last, old in entries
+            (authority, system, area): (all_, part, last, old, announced)
+            for authority, system, area, all_, part, last, old, announced in entries
         },
         {(authority, system, area): number for authority, system, area, number in rejections},
         {(authority, system, area): (at, number) for authority, system, area, at, number in reconciled},

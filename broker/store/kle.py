@@ -1,6 +1,7 @@
 """KLE in the database: editions of subjects, lists of facets, authorities' own numbers.
 
-Every change is one change of the reference data. What says the same as before is none.
+Every change is one change of the reference data. What says the same as before is none. Entries that are called
+otherwise from then on are left to sweeps: there may be millions of them, and workers wait for the change.
 """
 
 from collections import defaultdict
@@ -36,13 +37,14 @@ class NoSuchEditionError(LookupError):
 
 
 async def put_edition(connection: Connection, edition: Edition, putter: Putter) -> dict[str, Any]:
-    """Add an edition of the subjects, or replace the one of that date. Raises NotYoursError."""
+    """Add an edition of the subjects, or replace the one of that date. Raises NotYoursError.
+
+    changed: numbers that are called otherwise from now on; an edition behind newer ones changes none that they know.
+    """
     putter.must_serve_all()
     async with changing(connection) as said:
-        before = await _editions(connection, "kle_editions", upto=edition.published)
-        stood = before[-1].titles if before else {}
-        touched = {number for number, _ in stood.items() ^ edition.titles.items()}
-        if not before or before[-1] != edition:
+        stood = await _titles(connection)
+        if await _edition(connection, edition.published) != edition:
             await connection.execute("DELETE FROM kle_edition WHERE published = %s", [edition.published])
             await connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [edition.published])
             await _copy(connection, SUBJECTS, _subjects(edition))
@@ -52,9 +54,10 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
                 "COPY kle_successor (published, number, successor) FROM STDIN",
                 [(edition.published, number, by) for number, by in replaced],
             )
-            await connection.execute(query("touch_numbers"), {"numbers": sorted(touched)})
             said.append(f"kle_edition {edition.published}")
-    return {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(touched)}
+        changed = {number for number, _ in stood.items() ^ (await _titles(connection)).items()}
+        await connection.execute(query("sweep_numbers"), {"numbers": sorted(changed), "authority": None})
+    return {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(changed)}
 
 
 async def put_facets(connection: Connection, facets: Edition, putter: Putter) -> dict[str, Any]:
@@ -185,7 +188,7 @@ async def _keep_local(
     kept = await keep(connection, LOCAL, (authority,), listed, putter, said)
     if kept["changed"]:
         numbers = sorted({own["number"] for own in [*listed, *(stood[1] if stood else ())]})
-        await connection.execute(query("touch_numbers"), {"numbers": numbers})
+        await connection.execute(query("sweep_numbers"), {"numbers": numbers, "authority": authority})
         await connection.execute(query("owe_rules"), {"authority": authority, "system": ANY})
     return kept
 
@@ -196,6 +199,16 @@ def must_keep(putter: Putter, authority: str) -> None:
         putter.must_serve_all()
     else:
         putter.must_onboard(authority)
+
+
+async def _titles(connection: Connection) -> dict[str, str]:
+    return dict(await (await connection.execute(query("kle_titles"))).fetchall())
+
+
+async def _edition(connection: Connection, published: date) -> Edition | None:
+    look_up = "SELECT body FROM kle_editions WHERE published = %s"
+    row = await (await connection.execute(look_up, [published])).fetchone()
+    return None if row is None else kle_book.edition(row[0])
 
 
 async def _editions(connection: Connection, view: str, upto: date) -> list[Edition]:

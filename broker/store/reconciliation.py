@@ -1,16 +1,26 @@
-"""Manifests: taken in piece by piece, compared with the index in one statement, their differences read in pages."""
+"""Manifests: taken in piece by piece, compared with the index in one statement, their differences read in pages.
 
-from collections.abc import Sequence
+A list that is whole for some areas is whole for the numbers that its source uses. Which those are stands in what is
+kept of an entry: it is read of those alone that a rule or a successor has given another.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
+from psycopg.errors import SerializationFailure
 
+from broker.domain.case import NEVER
 from broker.store.database import query
+from broker.store.document import load
 
 Connection = AsyncConnection[tuple[Any, ...]]
 FIRST: Final = "00000000-0000-0000-0000-000000000000"
+PAGE: Final = 500
+"""Entries read at once; each may be a mebibyte."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -107,13 +117,21 @@ async def compare(connection: Connection, opened: Opened) -> Compared:
         "as_of": _moment(opened.as_of),
         "as_of_micros": opened.as_of,
     }
-    async with connection.transaction():
-        # A million rows take as long as they take.
-        await connection.execute("SET LOCAL transaction_timeout = 0")
-        await _hold(connection, opened)
-        await connection.execute(query("reconcile_compare"), asked)
-        await connection.execute(query("reconcile_forget"), asked)
-        await connection.execute("DELETE FROM manifest_row WHERE manifest = %s", [opened.id])
+    try:
+        async with connection.transaction():
+            # A number that is mapped anew between two statements would be looked for in the wrong area.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # A million rows take as long as they take.
+            await connection.execute("SET LOCAL transaction_timeout = 0")
+            await _hold(connection, opened)
+            await connection.execute(query("reconcile_source_numbers"))
+            if opened.areas is not None:
+                await _note_source_numbers(connection, asked)
+            await connection.execute(query("reconcile_compare"), asked)
+            await connection.execute(query("reconcile_forget"), asked)
+            await connection.execute("DELETE FROM manifest_row WHERE manifest = %s", [opened.id])
+    except SerializationFailure:
+        raise Overtaken from None
     found = await compared(connection, opened.id)
     if found is None:
         raise Overtaken
@@ -156,6 +174,24 @@ async def give_up(connection: Connection, opened: Opened) -> None:
     async with connection.transaction():
         await connection.execute("DELETE FROM manifest WHERE id = %s AND finished_at IS NULL", [opened.id])
         await connection.execute("DELETE FROM manifest_row WHERE manifest = %s", [opened.id])
+
+
+async def _note_source_numbers(connection: Connection, asked: Mapping[str, Any]) -> None:
+    # All of it is read: a plan for the first rows would look through the list once for every entry.
+    await connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+    async with connection.cursor("unlisted") as reading:
+        await reading.execute(query("reconcile_unlisted"), asked)
+        while page := await reading.fetchmany(PAGE):
+            rows = await asyncio.to_thread(_source_numbers, page)
+            async with connection.cursor() as cursor, cursor.copy("COPY source_number FROM STDIN") as copy:
+                for row in rows:
+                    await copy.write_row(row)
+
+
+def _source_numbers(page: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | None]]:
+    """(case, the KLE number its source gave it, if any) of (case, document)."""
+    classified = [(case_id, load(document).groups.get("classification", (NEVER, {}))[1]) for case_id, document in page]
+    return [(case_id, content.get("original", {}).get("kle")) for case_id, content in classified]
 
 
 async def _hold(connection: Connection, opened: Opened) -> None:

@@ -62,11 +62,18 @@ class Chunk(NamedTuple):
 
 
 def begin(connection: Connection, scope: Scope, rate: int | None, parts_of: int, smallest: int) -> int:
-    """The run of this scope that was not finished, or a new one, in parts of `smallest` entries at least."""
+    """The run of this scope that was not finished, or a new one, in parts of `smallest` entries at least.
+
+    One that was killed after its last chunk begins again where reference data have changed since: what it settles is
+    what stands when it is begun.
+    """
     asked = scope._asdict()
     unfinished = connection.execute(query("rederive_unfinished"), asked).fetchone()
     if unfinished is not None:
-        return int(unfinished[0])
+        (run,) = unfinished
+        if _one(connection, "rederive_overtaken", {"run": run}) == (True,):
+            again(connection, run)
+        return int(run)
     with connection.transaction():
         (entries,) = _one(connection, "rederive_scope", asked)
         (run,) = _one(connection, "rederive_begin", {**asked, "rate": rate, "entries": entries})

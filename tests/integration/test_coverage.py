@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_a_round_goes_on_where_it_was_and_one_step_reads_one_part(store: Store) 
         assert steps == -(-pages // 10)
         connection.execute("ANALYZE entry")
         which = {"first": "(0,0)", "until": "(10,0)", "part": 0, "other": "other"}
-        areas = {"areas": list(prefixes()), "prefixes": list(prefixes().values())}
+        areas = {"areas": list(prefixes()), "prefixes": list(prefixes().values()), "announced": []}
         plan = connection.execute(b"EXPLAIN (FORMAT JSON) " + query("coverage_count"), which | areas).fetchone()
         assert plan is not None
         assert re.findall(
@@ -133,6 +133,32 @@ def test_cases_that_are_closed_and_past_the_deletion_rule_are_counted_whatever_e
     assert [number for *_, number in overdue(store)] == [0]
 
 
+def test_entries_on_numbers_that_are_to_be_gone_are_counted_by_the_edition_in_force(store: Store) -> None:
+    today = datetime.now(UTC).date()
+    ago, ahead = today - timedelta(days=30), today + timedelta(days=30)
+    titles = {"27.36.04": "Hjælp [Udgår 2099]", "29.03.00": "Fritid", "02.34.02": "Bolig", "32.45.04": "Pension"}
+    retired = {"29.03.00": ahead, "02.34.02": today}
+    said = Edition(ago, titles, retired)
+    earlier = Edition(ago - timedelta(days=1), {**titles, "32.45.04": "Pension [udgår 2098]"})
+    later = Edition(ahead, {**titles, "32.45.08": "Andet [udgår 2098]"})
+    for edition in (later, earlier, said):
+        store.does(lambda connection, edition=edition: kle.put_edition(connection, edition, OPERATOR))  # type: ignore[misc]
+    fill(store)
+    counted(store)
+    rows = store.rows("SELECT authority, system, kle, count(*) FROM entry WHERE kle ~ '^(27|29)' GROUP BY 1, 2, 3")
+    here = {(authority, system, f"{number[:2]}.*"): entries for authority, system, number, entries in rows}
+    told = store.rows("SELECT authority, system, kle_area, announced_retired FROM coverage_entry")
+    assert {tuple(row[:3]): row[3] for row in told if row[3]} == here != {}
+    store.put(SENDER)
+    with api(store, role="operator", authorities=[AARHUS]) as client:
+        shown = {
+            (row["system"], row["kle_area"]): row["announced_retired"] for row in client.get("/v1/coverage").json()
+        }
+    assert {key: entries for key, entries in shown.items() if entries} == {
+        key[1:]: entries for key, entries in here.items() if key[0] == AARHUS
+    }
+
+
 def overdue(store: Store) -> list[tuple[Any, ...]]:
     counted(store)
     return store.rows("SELECT authority, system, kle_area, retention_overdue FROM coverage_entry")
@@ -170,6 +196,7 @@ def test_over_http_a_token_is_told_of_its_own_authorities_alone(store: Store) ->
             "entries": 0,
             "incomplete": 0,
             "retention_overdue": 0,
+            "announced_retired": 0,
             "last_event_at": None,
             "rejections_open": 0,
             "reconciled_at": None,

@@ -11,7 +11,7 @@ from broker.intake.edition import read
 from broker.store import kle, reference
 from broker.store.reference import NotYoursError, Putter
 from broker.store.shapes import Authority
-from tests.integration.referring import AARHUS, CSV, ONBOARDING, OPERATOR, Store
+from tests.integration.referring import AARHUS, CSV, ONBOARDING, OPERATOR, SENDER, Store
 
 
 def test_authorities_are_added_and_replaced(store: Store) -> None:
@@ -24,6 +24,7 @@ def test_authorities_are_added_and_replaced(store: Store) -> None:
 
 
 def test_a_new_edition_touches_the_entries_whose_number_it_calls_otherwise(store: Store) -> None:
+    store.put(SENDER)
     store.entries("sbsys")
 
     def put(day: date, text: str) -> dict[str, Any]:
@@ -32,11 +33,13 @@ def test_a_new_edition_touches_the_entries_whose_number_it_calls_otherwise(store
         )
 
     assert put(date(2024, 1, 1), CSV)["changed"] == 2
-    store.rows("DELETE FROM dirty RETURNING lane")
+    store.rows("DELETE FROM sweep RETURNING lane")
     assert put(date(2025, 1, 1), CSV.replace("Madservice", "Mad"))["changed"] == 1
-    assert store.dirty == []
+    assert store.rows("DELETE FROM sweep RETURNING kind, authority, prefixes") == [("mark", AARHUS, ["27.36.08"])]
     assert put(date(2025, 1, 1), CSV.replace("Hjemmehjælp", "Hjælp hjemme"))["changed"] == 2
-    assert store.dirty == [("sbsys", 1)]
+    swept = store.rows("SELECT authority, system, prefixes, lane FROM sweep")
+    assert swept == [(AARHUS, None, ["27.36.04", "27.36.08"], 1)]
+    assert store.dirty == []
     revision = store.revision
     assert put(date(2025, 1, 1), CSV.replace("Hjemmehjælp", "Hjælp hjemme"))["changed"] == 0
     assert store.revision == revision

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 
 from broker.cli.running import OWNER
+from broker.domain.agreement import Facts
 from broker.domain.kle import Edition, KleBook, Mapped, announced, difference
 from broker.domain.outcome import Code, Rejected
 from broker.domain.retention import Retention
 from broker.intake.edition import read
-from broker.store import database, facts, kle
+from broker.store import database, facts, kle, reference, sweep
+from broker.store.kle_shapes import LOCAL
 from broker.store.reference import NotYoursError
-from tests.integration.referring import AARHUS, ONBOARDING, UDK, Store
+from broker.store.shapes import AGREEMENTS
+from tests.integration.referring import AARHUS, ONBOARDING, SENDER, UDK, Store
+from tests.integration.test_coverage import FILL
 from tests.integration.test_reference_command import instance, sagsbro
 from tests.integration.test_reference_http import api
 from tests.unit.test_edition import keyword, moved, plan, subject
@@ -34,6 +38,7 @@ FACETS = {"content": b"facetnr,titel\nG01,Generelt\n", "headers": {"Content-Type
 XML_BODY = {"content": XML, "headers": {"Content-Type": "application/xml"}}
 RULE = {"authority": AARHUS, "system": "nexus", "match": {"local_code": "§ 83"}, "to": {"kle": "27.36.04"}}
 RULE |= {"from": "2020-01-01"}
+THEIRS = [{**SENDER, "authority": UDK}]
 OWN = {"authority": AARHUS, "number": "27.36.99", "title": "Eget", "from": "2020-01-01", "to_date": None}
 REFERENCE = os.environ.get("SAGSBRO_KLE_REFERENCE")
 
@@ -72,6 +77,47 @@ def test_a_change_of_nothing_but_a_retirement_or_of_how_long_is_kept_is_a_change
     store.does(lambda connection: kle.put_edition(connection, gone, OWNER))
     store.does(lambda connection: kle.put_edition(connection, kept, OWNER))
     assert store.revision == revision + 2
+
+
+def swept(store: Store, limit: int) -> set[tuple[str, str]]:
+    """What all that is left to sweeps marks, and no longer."""
+    with database.connect(store.dsn, "test") as connection:
+        came, known = sweep.next_slice(connection, Facts(revision=-1), limit)
+        while came is not None:
+            came, known = sweep.next_slice(connection, known, limit)
+        marked = set(
+            connection.execute("SELECT authority, kle FROM dirty JOIN entry USING (authority, system, case_id)")
+        )
+        connection.execute("DELETE FROM dirty")
+    return marked
+
+
+def test_entries_that_are_called_otherwise_are_left_to_sweeps_and_no_others_are_marked(store: Store) -> None:
+    """A change of KLE looks at no entry while workers wait for it: there may be millions."""
+    store.put(SENDER)
+    store.does(lambda connection: reference.put_agreements(connection, AGREEMENTS.validate_python(THEIRS), OWNER))
+    with database.connect(store.dsn, "test") as connection:
+        connection.execute(FILL.encode(), [200])
+    both(store)
+    assert store.rows("SELECT count(*) FROM dirty") == [(0,)]
+    assert swept(store, 50) == {(of, "27.36.04") for of in (AARHUS, UDK)}
+    renamed = replace(BEFORE, published=date(2026, 1, 1), titles={**BEFORE.titles, "29.03.00": "Fritid"})
+    told = store.does(lambda connection: kle.put_edition(connection, renamed, OWNER))
+    assert told["changed"] == 2
+    assert swept(store, 50) == {(of, number) for of in (AARHUS, UDK) for number in ("27.36.04", "29.03.00")}
+    # One from before those that are known calls nothing otherwise.
+    old = replace(BEFORE, published=date(2020, 1, 1), titles={"27.36.04": "Gammel", "29.03.00": "Ældre"})
+    revision = store.revision
+    told = store.does(lambda connection: kle.put_edition(connection, old, OWNER))
+    assert (told["changed"], store.revision) == (0, revision + 1)
+    assert store.rows("SELECT count(*) FROM sweep") == [(0,)]
+    own = LOCAL.validate_python([{**OWN, "number": "29.03.00"}])
+    groups = replace(old, titles={**old.titles, "29.03.01": "Andet"})
+    store.does(lambda connection: kle.put_edition(connection, groups, OWNER))
+    swept(store, 50)
+    store.does(lambda connection: kle.put_local(connection, own, ONBOARDING))
+    assert store.rows("SELECT count(*) FROM dirty") == [(0,)]
+    assert swept(store, 50) == {(AARHUS, "29.03.00")}
 
 
 def test_two_editions_are_compared_with_the_entries_on_each_number(store: Store, instance: Path) -> None:

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ from tests.integration.test_rederive import (
     states,
     waiting,
 )
-from tests.integration.test_rejections import sent
+from tests.integration.test_rejections import CASE, sent
 
 OURS, OTHER = AUTHORITIES[0], AUTHORITIES[1]
 FROM, TO = SUBJECTS[0], SUBJECTS[1]
@@ -169,6 +170,24 @@ def test_a_rule_mends_what_was_rejected_and_the_event_goes_into_the_log(instance
     with connect(instance.dsn, "test") as connection:
         rows = connection.execute("SELECT rejection_id::text, state FROM rejection").fetchall()
     assert dict(rows) == {from_log: "replayed", from_intake: "replayed"}
+
+
+def test_a_rule_takes_out_what_it_moves_out_of_what_is_wanted(instance: Instance, kafka: Part) -> None:
+    """The case is here by its older number; the newer one is mapped, and is not wanted."""
+    choice = {"authority": OURS, "kle": [FROM], "from_date": "2000-01-01", "active_only": False}
+    choice |= {"effective_from": None, "effective_to": None}
+    with connect(instance.dsn, "test") as connection, connection.transaction():
+        connection.execute("INSERT INTO delimitation VALUES (%s, 1, %s, 'test')", [OURS, json.dumps([choice])])
+        connection.execute("UPDATE reference_revision SET revision = revision + 1")
+        case = "SELECT case_id::text FROM entry WHERE authority = %s AND system = 'sbsys' ORDER BY case_id LIMIT 1"
+        ((case_id,),) = connection.execute(case, [OURS]).fetchall()
+    instance.reject(kept(local_code=PARAGRAPH) | {"case_id": case_id, "event_id": "moves"}, "unmapped_local_code")
+    instance.reject(kept(local_code=PARAGRAPH) | {"case_id": CASE, "event_id": "moves"}, "unmapped_local_code")
+    assert instance.run("rules", "put", "-", given=NEXUS)[0] == 0
+    assert asyncio.run(sent(kafka.address, CASE_EVENTS, case_id)) == {str(uuid.UUID(int=0))}
+    assert "moves" not in asyncio.run(sent(kafka.address, CASE_EVENTS))
+    with connect(instance.dsn, "test") as connection:
+        assert open_rejections(connection) == set()
 
 
 def test_while_rules_are_applied_live_events_go_on(instance: Instance) -> None:

@@ -296,6 +296,28 @@ def test_what_a_delimitation_leaves_out_goes_and_widening_it_asks_every_source_a
     assert store.rows("SELECT DISTINCT kle FROM entry") == [("27.36.04",)]
 
 
+def test_a_delimitation_that_another_takes_the_place_of_by_its_date_asks_every_open_source_again(store: Store) -> None:
+    """What the first one left out was not kept, and whoever put the second put it before there was anything to ask."""
+    store.put({**SENDER, "system": "nexus"}, {**SENDER, "system": "nova"})
+    on = later().date() + timedelta(days=3)
+    narrow = Delimitation(authority=AARHUS, kle=["27.36.*"], from_date=date(2020, 1, 1), effective_to=on)
+    wide = Delimitation(authority=AARHUS, kle=["27.*"], from_date=date(2020, 1, 1), effective_from=on)
+    store.does(lambda connection: reference.put_delimitations(connection, [narrow, wide], ONBOARDING))
+    store.put({**SENDER, "system": "nova", "state": "SUSPENDED"})
+    for system in ("sbsys", "nexus"):
+        answered = partial(reference.answered_again, kle=None, began_at=later(), by="test")
+        store.does(lambda connection, system=system, answered=answered: answered(connection, AARHUS, system))  # type: ignore[misc]
+    with connect(store.dsn, "test") as connection:
+        assert clock.turn(connection, on - timedelta(days=1))
+        assert again(store) == []
+        assert clock.turn(connection, on)
+    reason = "the delimitation of another day"
+    assert [(one["system"], one["kle"], one["reason"]) for one in again(store)] == [
+        ("nexus", ["27.*"], reason),
+        ("sbsys", ["27.*"], reason),
+    ]
+
+
 def later() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=1)
 

@@ -14,12 +14,15 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from broker.domain.case import content_hash, said_by, stamp_of
 from broker.domain.reconcile import Held, area_of, compare
 from broker.intake.canonical import iso
 from broker.store import measures
 from broker.store import reconciliation as store
 from broker.store.database import connect, migrate
+from broker.store.document import dump
 from broker.store.reconciliation import Opened, Overtaken, Row
+from broker.stream.framing import encode
 from ops.embedded.part import Part
 from tests.integration.running import AUTHORITY, CASE, KLE, Running, running
 
@@ -29,15 +32,37 @@ AS_OF = 1_714_557_600_000_000
 NUMBERS = ("27.36.04", "15.20.01", None)
 
 
-def put_entry(connection: psycopg.Connection[Any], case_id: str, held: Held, kle: str | None) -> None:
+def put_entry(
+    connection: psycopg.Connection[Any], case_id: str, held: Held, kle: str | None, original: str | None = None
+) -> None:
+    """`original`: what its source calls it; None: the same."""
     newest = (held.registered_at + (1 << 63)).to_bytes(8, "big") + b"\1" + bytes(32)
     shape = (7 if held.stands else 1024) | (8 if held.replaced and held.stands else 0)
     connection.execute(
         "INSERT INTO entry"
         " (authority, system, case_id, newest, shape, complete, kle, sensitivity, received_at, document)"
-        " VALUES (%s, %s, %s, %s, %s, true, %s, 1, to_timestamp(%s::numeric / 1000000), '')",
-        [*SENDER, case_id, newest, shape, kle, held.received_at],
+        " VALUES (%s, %s, %s, %s, %s, true, %s, 1, to_timestamp(%s::numeric / 1000000), %s)",
+        [*SENDER, case_id, newest, shape, kle, held.received_at, document(case_id, kle, original)],
     )
+
+
+def document(case_id: str, kle: str | None, original: str | None) -> bytes:
+    """As it came, or, for every other case, as a state."""
+    rule = None if original is None else f"successor of {original}"
+    event: Any = {
+        "event_id": "e", "system": SYSTEM, "authority": AUTHORITY, "case_id": case_id, "registered_at": AS_OF,
+        "change": "REGISTERED", "properties": {"user_key": "S", "title": '"rule":null', "created_at": AS_OF},
+        "classification": {"kle": original or kle},
+    }  # fmt: skip
+    event["access"] = {"sensitivity": "IKKE_FORTROLIGE_DATA"}
+    value, source = encode("case_event", event), {"received_at": 0, "agreement_version": 1}
+    if kle is None and original is None:
+        event["classification"] = None
+    else:
+        told = {"kle": kle, "facet": None, "rule": rule, "edition": "2020-01-01", "on": "2024-05-01"}
+        event["classification"] = {**told, "original": {"kle": original or kle}}
+    state = said_by(event, stamp_of(event, content_hash(value)), source)
+    return dump(state, value if int(case_id[-1], 16) % 2 and event["classification"] is not None else None)
 
 
 async def sent(connection: AsyncConnection[Any], rows: list[Row], areas: list[str] | None) -> store.Compared:
@@ -113,6 +138,38 @@ def digest(cases: list[tuple[str, int]]) -> int:
     """Calculated apart: the first 52 bits of each MD5, added up."""
     hashes = (hashlib.md5(f"{case} {at}".encode(), usedforsecurity=False).hexdigest() for case, at in cases)
     return sum(int(one[:13], 16) for one in hashes) % (1 << 52)
+
+
+ASTRAY = [
+    # what the source calls it, what it came to, whether a list of 27.* that does not name it takes it away
+    ("16.08.06", "27.36.04", False),
+    ("16.08.06", None, False),
+    ("27.36.04", "27.36.04", True),
+    ("27.35.10", "27.36.04", True),
+    ("27.35.10", "15.20.01", True),
+    ("27.35.10", None, True),
+    ("15.20.01", "15.20.01", False),
+    (None, None, False),
+]
+
+
+async def test_a_list_of_some_areas_is_compared_with_what_its_source_calls_so(database: str) -> None:
+    """The source knows nothing of what its numbers are mapped to: a case it keeps under another is not in its list."""
+    await asyncio.to_thread(migrate, database)
+    gone = set()
+    with connect(database, "test") as connection:
+        for number, (original, kle, goes) in enumerate(2 * ASTRAY):
+            case_id = CASE.format(number * 2 + number // len(ASTRAY))
+            put_entry(connection, case_id, Held(AS_OF - 1, AS_OF - 1), kle, None if original == kle else original)
+            gone |= {case_id} if goes else set()
+    async with await AsyncConnection.connect(database, autocommit=True) as asynchronous:
+        for areas in (["27."], ["27.3", "29."]):
+            found = await sent(asynchronous, [], areas)
+            told = await store.differences(asynchronous, found.id, "superfluous")
+            assert {one.case_id for one in told} == gone
+            assert {one.kle_area for one in told} == {"27.*"}
+        everything = await sent(asynchronous, [], None)
+    assert everything.total("superfluous") == 2 * len(ASTRAY)
 
 
 async def test_a_manifest_of_the_same_sender_takes_the_place_of_an_unfinished_one(database: str) -> None:

@@ -168,6 +168,24 @@ def test_a_pass_in_which_reference_data_changed_is_made_again(connection: Connec
     assert (came.passed, came.seen, came.open, came.settled) == (2, ENTRIES, (), True)
 
 
+def test_a_run_that_had_come_to_its_end_and_was_killed_is_made_again_by_what_stands_since(
+    dsn: str, connection: Connection
+) -> None:
+    """It owes what was put after its last chunk: nothing else would tell that it had never applied it."""
+    run = store.begin(connection, Scope(), None, 1, 1)
+    store.chunk(connection, run, 0, ENTRIES + 1, Facts(revision=-1))
+    assert store.progress(connection, run).settled
+    new_edition(connection)
+    report = rederive(dsn, Scope())
+    assert (report.run, report.passes, report.seen, report.behind) == (run, 2, ENTRIES, False)
+    assert states(connection) == expected(connection, [filled_events()])
+    # One under whose last pass nothing has changed since is at its end.
+    run = store.begin(connection, Scope(), None, 1, 1)
+    store.chunk(connection, run, 0, ENTRIES + 1, Facts(revision=-1))
+    report = rederive(dsn, Scope())
+    assert (report.run, report.passes, report.changed) == (run, 1, 0)
+
+
 def test_two_runs_of_one_scope_do_not_stand_side_by_side(dsn: str, connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_lock(7346003, hashtext('None/None'))")
     with pytest.raises(RederivingFailed):

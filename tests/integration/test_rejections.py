@@ -242,6 +242,41 @@ async def test_after_the_cause_is_mended_a_replay_puts_the_event_into_the_log(
     assert (closed["rejection_id"] in known, closed["closed_by"]) == (True, "command line")
 
 
+async def test_a_replay_takes_out_what_its_event_moves_out(database: str, tmp_path: Path, kafka: Part) -> None:
+    """The case is here by its older number; the newer one was not known when it came, and is not wanted."""
+    settings = Settings(kafka=kafka.address, database=SecretStr(database))
+    make_topics(admin(confluent_options(settings)), READ_BY_WORKERS, 1)
+    rejections = running(database, tmp_path, kafka.address)
+    agreed = {"authority": AARHUS, "system": "sbsys", "state": "FULL", "kle": ["27.*"]}
+    agreed |= {"sensitivity": "VIP_SAGER", "from_date": "2020-01-01"}
+    choice = {"authority": AARHUS, "kle": ["27.36.*"], "from_date": "2020-01-01", "active_only": False}
+    choice |= {"effective_from": None, "effective_to": None}
+    unwanted, outside, another = (str(uuid.UUID(int=number)) for number in (21, 22, 23))
+    rejections.run(
+        f"INSERT INTO sender_agreement VALUES ('{AARHUS}', 'sbsys', 1, '{json.dumps(agreed)}', 'test')",
+        f"INSERT INTO delimitation VALUES ('{AARHUS}', 1, '{json.dumps([choice])}', 'test')",
+        "INSERT INTO kle_edition VALUES ('2020-01-01')",
+        "INSERT INTO kle_subject SELECT '2020-01-01', unnest(ARRAY['27.36.04', '27.42.00', '15.20.01']), 'Emne'",
+        *(
+            "INSERT INTO entry (authority, system, case_id, newest, shape, complete, kle, sensitivity, received_at,"
+            f" document) VALUES ('{AARHUS}', 'sbsys', '{case}', '', 7, true, '27.36.04', 1, now(), '')"
+            for case in (unwanted, outside)
+        ),
+    )
+    kept = [
+        rejections.keep(orjson.dumps(CANONICAL | {"case_id": case, "classification": {"kle": number}}))
+        for case, number in ((unwanted, "27.42.00"), (outside, "15.20.01"), (another, "27.42.00"))
+    ]
+    assert await in_thread(rejections, "replay", kept[0]) == (
+        0,
+        {"rejection_id": kept[0], "state": "replayed", "sent": 1},
+    )
+    _, done = await in_thread(rejections, "replay", "--system", "sbsys", "--yes")
+    assert done == {"found": 2, "replayed": 1, "sent": 1, "stays": {"outside_agreement": 1}, "done": True}
+    gone = {case: await sent(kafka.address, CASE_EVENTS, case) for case in (unwanted, outside, another)}
+    assert gone == {unwanted: {str(uuid.UUID(int=0))}, outside: {str(uuid.UUID(int=0))}, another: set()}
+
+
 async def in_thread(rejections: Rejections, *arguments: str) -> tuple[int, Any]:
     """The command has an event loop of its own."""
     return await asyncio.to_thread(rejections.does, *arguments)
@@ -253,7 +288,7 @@ async def ends(address: str) -> int:
         return sum((await log.bounds(CASE_EVENTS))[1])
 
 
-async def sent(address: str, topic: Topic) -> set[str]:
+async def sent(address: str, topic: Topic, case_id: str = CASE) -> set[str]:
     """The ids of all events of the case, or the document, in the log."""
     assert topic.subject is not None
     decoder = Decoder(topic.subject, lambda _: None)
@@ -265,6 +300,6 @@ async def sent(address: str, topic: Topic) -> set[str]:
     found: set[str] = set()
     while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
         for records in (await consumer.getmany(timeout_ms=500)).values():
-            found |= {decoder.decode(record.value)["event_id"] for record in records if record.key == CASE.encode()}
+            found |= {decoder.decode(record.value)["event_id"] for record in records if record.key == case_id.encode()}
     await consumer.stop()
     return found

@@ -25,24 +25,25 @@ def test_every_system_is_asked_for_some_area_and_an_instance_for_the_same_as_its
 def test_an_agreement_has_a_row_for_each_area_and_one_more_for_what_else_is_there() -> None:
     known = Known(
         {(AARHUS, "nexus"): (AgreementState.FULL, None)},
-        entries={(AARHUS, "nexus", "27.*"): (7, 2, NOON, 1), (AARHUS, "nexus", OTHER): (1, 0, NOON, 0)},
+        entries={(AARHUS, "nexus", "27.*"): (7, 2, NOON, 1, 3), (AARHUS, "nexus", OTHER): (1, 0, NOON, 0, 0)},
         rejections={(AARHUS, "nexus", "29.*"): 3, (AARHUS, "sbsys", OTHER): 4},
         reconciled={(AARHUS, "nexus", "27.*"): (NOON, 0)},
     )
     told = {(row["system"], row["kle_area"]): row for row in rows(known, ON)}
     assert set(told) == {("nexus", "27.*"), ("nexus", "29.*"), ("nexus", OTHER), ("sbsys", OTHER)}
     care = told["nexus", "27.*"]
-    names = ("state", "entries", "incomplete", "retention_overdue", "last_event_at", "difference")
+    names = ("state", "entries", "incomplete", "retention_overdue", "announced_retired", "last_event_at", "difference")
     assert [care[name] for name in names] == [
         "FULL",
         7,
         2,
         1,
+        3,
         NOON,
         0,
     ]
     assert (told["nexus", "29.*"]["rejections_open"], told["nexus", "29.*"]["difference"]) == (3, None)
-    assert told["sbsys", OTHER]["state"] is None
+    assert (told["sbsys", OTHER]["state"], told["sbsys", OTHER]["announced_retired"]) == (None, 0)
 
 
 def test_a_dispensation_is_shown_until_its_day() -> None:

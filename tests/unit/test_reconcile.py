@@ -1,16 +1,18 @@
 """A source's list against the index: nothing is taken for vanished that has only overtaken the list."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.domain.agreement import AgreementState, Delimitation, SenderAgreement
+from broker.domain.agreement import AgreementState, Delimitation, Facts, SenderAgreement
 from broker.domain.case import EMPTY, State, content_hash, merge, said_by, stamp_of
 from broker.domain.identity import EntryKey
-from broker.domain.kle import Patterns
+from broker.domain.kle import Edition, KleBook, Patterns
+from broker.domain.kle_rules import Rule, Rules
 from broker.domain.reconcile import Held, Listed, area_of, compare, is_expected, prefixes, removal, too_many
 from broker.intake.manifest import FlawedManifest, Manifest
 from broker.stream.framing import encode
@@ -19,6 +21,19 @@ CASE = "6f1b7c1e-0000-4000-8000-000000000001"
 KEY = EntryKey("55133018", "sbsys", CASE)
 OPEN = SenderAgreement("55133018", "sbsys", 1, AgreementState.FULL, Patterns.of(["27.*"]), 4, date(2020, 1, 1))
 times = st.integers(0, 20)
+EDITION = Edition(
+    date(2020, 1, 1),
+    dict.fromkeys(("27.36.04", "27.36.12", "27.35.10", "27.42.00", "27.45.00", "15.20.00"), "Emne"),
+    successors={"16.08.06": frozenset({"27.36.04"})},
+)
+RULES = Rules(
+    (
+        Rule("*", "*", "27.35.*", None, "27.36.04", None, date(2000, 1, 1)),
+        Rule("*", "*", "27.36.12", None, "27.42.00", None, date(2000, 1, 1)),
+        Rule("*", "*", "27.45.*", None, "27.36.04", None, date(2000, 1, 1), date(2022, 1, 1)),
+    )
+)
+BOOK = KleBook((EDITION,), rules=RULES)
 held = st.none() | st.builds(Held, times, times, st.booleans(), st.booleans())
 
 
@@ -91,28 +106,51 @@ def test_an_area_is_the_main_group(kle: str | None, area: str) -> None:
     assert area_of(kle) == area
 
 
+def expected(said: Listed, choices: tuple[Delimitation, ...] = (), agreement: SenderAgreement = OPEN) -> bool:
+    return is_expected(said, agreement, Facts(kle=BOOK, delimitations={KEY.authority: choices}))
+
+
 def test_what_agreement_or_delimitation_leaves_out_is_not_expected() -> None:
     choice = (Delimitation(Patterns.of(["27.36.*"]), date(2021, 1, 1), active_only=True),)
     day = 86_400_000_000
     in_2022, in_2020, in_2019 = 19_000 * day, 18_300 * day, 17_900 * day
-    assert is_expected(Listed(CASE, 1, "27.36.04"), OPEN, ())
-    assert is_expected(Listed(CASE, 1, "27.*"), OPEN, choice)
-    assert is_expected(Listed(CASE, 1, "§ 83 a"), OPEN, choice)
-    assert is_expected(Listed(CASE, 1, "27.36.04", in_2022, "OPLYST"), OPEN, choice)
-    assert not is_expected(Listed(CASE, 1, "27.36.04", in_2022, "AFSLUTTET"), OPEN, choice)
-    assert not is_expected(Listed(CASE, 1, "27.36.04", in_2020), OPEN, choice)
-    assert not is_expected(Listed(CASE, 1, "27.36.04", in_2019), OPEN, ())
-    assert not is_expected(Listed(CASE, 1, "27.42.00"), OPEN, choice)
-    assert not is_expected(Listed(CASE, 1, "15.20.00"), OPEN, ())
+    assert expected(Listed(CASE, 1, "27.36.04"))
+    assert expected(Listed(CASE, 1, "27.*"), choice)
+    assert expected(Listed(CASE, 1, "§ 83 a"), choice)
+    assert expected(Listed(CASE, 1, "27.36.04", in_2022, "OPLYST"), choice)
+    assert not expected(Listed(CASE, 1, "27.36.04", in_2022, "AFSLUTTET"), choice)
+    assert not expected(Listed(CASE, 1, "27.36.04", in_2020), choice)
+    assert not expected(Listed(CASE, 1, "27.36.04", in_2019))
+    assert not expected(Listed(CASE, 1, "27.42.00"), choice)
+    assert not expected(Listed(CASE, 1, "15.20.00"))
 
 
 def test_while_restricted_only_the_restricted_numbers_are_expected() -> None:
-    numbers = Patterns.of(["27.36.*"])
-    restricted = SenderAgreement(
-        "55133018", "sbsys", 1, AgreementState.RESTRICTED, Patterns.of(["27.*"]), 4, date(2020, 1, 1), numbers
-    )
-    assert is_expected(Listed(CASE, 1, "27.36.04"), restricted, ())
-    assert not is_expected(Listed(CASE, 1, "27.42.00"), restricted, ())
+    restricted = replace(OPEN, state=AgreementState.RESTRICTED, restricted_kle=Patterns.of(["27.36.*"]))
+    assert expected(Listed(CASE, 1, "27.36.04"), agreement=restricted)
+    assert expected(Listed(CASE, 1, "27.35.10"), agreement=restricted)
+    assert not expected(Listed(CASE, 1, "27.42.00"), agreement=restricted)
+
+
+def test_what_is_expected_is_told_by_the_number_that_the_listed_one_maps_to() -> None:
+    """As the gate judges the case itself: after mapping."""
+    only = replace(OPEN, kle=Patterns.of(["27.36.*"]))
+    assert expected(Listed(CASE, 1, "27.35.10"), agreement=only)
+    assert expected(Listed(CASE, 1, "16.08.06"), agreement=only)
+    assert expected(Listed(CASE, 1, "27.35.10"), (Delimitation(only.kle, date(2020, 1, 1), active_only=False),))
+    assert not expected(Listed(CASE, 1, "27.36.12"), agreement=only)
+    assert not expected(Listed(CASE, 1, "27.36.12"), (Delimitation(only.kle, date(2020, 1, 1), active_only=False),))
+
+
+def test_in_doubt_a_listed_case_is_expected() -> None:
+    day = 86_400_000_000
+    assert expected(Listed(CASE, 1, "99.99.99"))  # which number it will be, nobody knows yet
+    in_2021, in_2024 = 18_700 * day, 19_800 * day
+    only = replace(OPEN, kle=Patterns.of(["27.36.*"]))
+    assert not expected(Listed(CASE, in_2024, "27.45.00", in_2024), agreement=only)
+    assert expected(Listed(CASE, in_2024, "27.45.00", in_2021), agreement=only)
+    # It may have been made on a day on which the number was mapped otherwise.
+    assert expected(Listed(CASE, in_2024, "27.45.00"), agreement=only)
 
 
 def test_more_than_a_tenth_is_too_many_but_for_a_handful() -> None:

@@ -4,11 +4,14 @@ import { ask, at, clock, make, reach, replace, signIn, table, word } from "./pag
 
 const COLUMNS = [
   ["authority", "Authority"], ["system", "System"], ["kle_area", "KLE"], ["state", "State"], ["entries", "Entries"],
-  ["incomplete", "Incomplete"], ["retention_overdue", "Kept too long"], ["last_event_at", "Last event"],
+  ["incomplete", "Incomplete"], ["retention_overdue", "Kept too long"],
+  ["announced_retired", "To be retired"], ["last_event_at", "Last event"],
   ["rejections_open", "Rejected"], ["reconciled_at", "Reconciled"], ["difference", "Difference"],
   ["dispensation_until", "Dispensed until"], ["ask_again", "Ask again"]];
-const NUMBERS = new Set(["entries", "incomplete", "retention_overdue", "rejections_open", "difference"]);
-const WARY = new Set(["incomplete", "retention_overdue", "rejections_open", "difference", "ask_again"]);
+const NUMBERS = new Set(["entries", "incomplete", "retention_overdue", "announced_retired", "rejections_open",
+  "difference"]);
+const WARY = new Set(["incomplete", "retention_overdue", "announced_retired", "rejections_open", "difference",
+  "ask_again"]);
 const OPEN = new Set(["FULL", "RESTRICTED"]);
 let rows = [];
 

@@ -1,16 +1,18 @@
 -- Compare a manifest with the index: differences kept, counted by KLE area, digests of both sides noted.
 --
--- Equal to `broker.domain.reconcile.compare`. shape: bits 0-8 the groups that stand, 8 the one that says it is replaced.
+-- Equal to `broker.domain.reconcile.compare`. A list of some areas is whole for the numbers that its source uses:
+-- `source_number` has them where entries have others. shape: bits 0-8 the groups that stand, 8 the one that says it is replaced.
 WITH listed AS (
     SELECT DISTINCT ON (case_id) case_id, registered_at, kle_area, expected
     FROM manifest_row
     WHERE manifest = %(manifest)s
     ORDER BY case_id, registered_at DESC
 ), here AS (
-    SELECT case_id, received_at, shape & 511 <> 0 AS stands, shape & 8 <> 0 AS replaced, kle,
+    SELECT case_id, received_at, shape & 511 <> 0 AS stands, shape & 8 <> 0 AS replaced,
+        CASE WHEN source.case_id IS NULL THEN entry.kle ELSE source.kle END AS kle,
         (('x' || encode(substring(newest FROM 1 FOR 8), 'hex'))::bit(64) # (1::bigint << 63)::bit(64))::bigint
             AS registered_at
-    FROM entry
+    FROM entry LEFT JOIN source_number AS source USING (case_id)
     WHERE authority = %(authority)s AND system = %(system)s
 ), compared AS MATERIALIZED (
     SELECT coalesce(listed.case_id, here.case_id) AS case_id,
