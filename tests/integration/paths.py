@@ -75,6 +75,7 @@ def followed(index: Index, query: Query, citizen: str, keys: Iterable[EntryKey],
             effort = None if query.effort_id is None else UUID(query.effort_id)
             until = datetime.now(UTC) + timedelta(days=1)
             said = {"citizens": [citizen.removeprefix("CPR:")], "purpose": "Sag", "effort_id": effort, "until": until}
+            said["authorities"] = sorted(query.reader.authorities)
             await subscriptions.put(connection, who, query.overview, said)
             (kept,) = await subscriptions.listed(connection, who, query.overview)
             held = await subscriptions.shown(connection, who, query.overview)
@@ -103,7 +104,8 @@ def published(index: Index, facts: Facts, states: States, read: Topics) -> Topic
         (revision,) = connection.execute("SELECT revision FROM reference_revision").fetchone() or (0,)
         for shard in range(outbox.SHARDS):
             claim = outbox.claim(connection, shard, outbox.START, 500, replace(facts, revision=revision))
-            sent, new, _ = messages(replace(claim, at=AT))
+            sent, new, broken = messages(replace(claim, at=AT))
+            assert not broken
             outbox.note_published(connection, new)
             for topic, key, value in sent:
                 entry = EntryKey(*key.decode().split("/"))

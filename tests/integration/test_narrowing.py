@@ -72,7 +72,8 @@ class Topic:
         number = 0
         for shard in range(outbox.SHARDS):
             claim = outbox.claim(self.connection, shard, outbox.START, 1000, Facts(revision=-1))
-            sent, new, _ = messages(claim)
+            sent, new, broken = messages(claim)
+            assert not broken
             outbox.note_published(self.connection, new)
             self._take(sent)
             outbox.settle(self.connection, shard, claim.entries)

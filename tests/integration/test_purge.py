@@ -78,7 +78,8 @@ class Topics:
         outbox.settle(connection, shard, claim.entries)
 
     def send(self, connection: psycopg.Connection[Any], claim: outbox.Claim) -> None:
-        sent, new, _ = messages(claim)
+        sent, new, broken = messages(claim)
+        assert not broken
         outbox.note_published(connection, new)
         for topic, key, value in sent:
             self.sent.append((topic, key, value))
