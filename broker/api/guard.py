@@ -1,5 +1,6 @@
-"""The outermost layer: no body beyond the limit is read, and nothing unexpected gets out with its details."""
+"""The outermost layer: no body too long or too slow is read, and nothing unexpected gets out with its details."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,15 @@ LIMITS: Final = (
         LARGEST_QUESTION,
     ),
 )
+
+
+GRACE_S: Final = 10.0
+SLOWEST: Final = 64 * KIB
+"""Bytes a second, once the grace is over: who is slower would hold a part of what all may send together."""
+PATIENT: Final = ("/v1/reconcile",)
+"""Lists that a source writes while they are read; nothing is held meanwhile."""
+IDLE_S: Final = 60.0
+_CLOSE: Final = {"Connection": "close"}
 
 
 def limit_of(path: str) -> int:
@@ -72,13 +82,23 @@ class Guard:
         said = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if said.isdigit() and int(said[:20]) > left:
             left = -1
+        clock = asyncio.get_running_loop().time
+        began, patient, whole = clock(), scope["path"] in PATIENT, False
 
         async def counting() -> Message:
-            nonlocal left
+            nonlocal left, whole
             if left < 0:
                 raise problems.Problem(413, "too_large", f"a body has at most {largest} bytes")
-            message = await receive()
+            if whole:
+                return await receive()  # that its sender goes away, whenever that is
+            until = clock() + IDLE_S if patient else began + GRACE_S + (largest - left) / SLOWEST
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise problems.Problem(408, "request_timeout", "the body came too slowly", _CLOSE) from None
             left -= len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             return message if left >= 0 else await counting()
 
         return counting

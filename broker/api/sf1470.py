@@ -60,7 +60,7 @@ async def call(request: Request, core: Cored, authority: str | None = None) -> R
     try:
         token = await _identified(request, core)
         accepted(request, connector.media_types)
-        with core.budget.share() as share:
+        with core.budget.share(token.subject) as share:
             body = await bodies.read(request, share)
             asked = await _read(service, body)
             if asked.searches:

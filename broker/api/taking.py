@@ -52,7 +52,7 @@ async def take_in(
     request: Request, core: Core, token: Token, sender: Sender, offers: Offers, key: str | None
 ) -> Response:
     """Judge and send the events of a request, and answer; a repeated one gets the first answer. Raises Problem."""
-    with core.budget.share() as share:
+    with core.budget.share(token.subject) as share:
         body = await bodies.read(request, share)
         fingerprint = _fingerprint(request, body)
         return _response(await answered_once(core, token, sender, lambda: offers(sparse(body)), key, fingerprint))

@@ -13,7 +13,7 @@ import avro.schema
 import fastavro
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-LARGEST_SCHEMA: Final = 512 * 1024
+LARGEST_SCHEMA: Final = 64 * 1024
 
 
 class InvalidSchemaError(ValueError):

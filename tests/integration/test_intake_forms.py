@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from broker.api import guard
 from broker.api.core import Core
 from broker.intake.producer import Message, Place, Producer
 from broker.store.database import connect
@@ -111,6 +112,31 @@ async def test_what_does_not_unpack_is_refused(
 ) -> None:
     answer = await post(api, content, Content_Encoding=encoding)
     assert (answer.status_code, answer.json().get("code")) == (status, code)
+
+
+async def test_bodies_that_never_end_are_given_up_and_hold_nothing_from_others(
+    api: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "GRACE_S", 0.5)
+    bearer = (await asyncio.to_thread(api.bearer))["Authorization"]
+    head = (
+        "POST /v1/case-events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: {bearer}\r\nContent-Length: {16 * MIB}\r\n\r\n"
+    )
+
+    async def stall() -> bytes:
+        there, here = await asyncio.open_connection(api.http.base_url.host, api.http.base_url.port)
+        here.write(head.encode() + b" " * MIB)
+        answer = await there.read()  # until it is closed
+        here.close()
+        return answer
+
+    for answer in await asyncio.gather(*(stall() for _ in range(4))):
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"request_timeout"' in answer
+    core: Core = api.app.state.core
+    assert core.budget.used == 0
+    assert (await post(api, b"[]")).status_code == 202
 
 
 @pytest.mark.parametrize("content", [b"[" + b"{}," * 1_000_000 + b"{}]", b"0\n" * 2_000_001])

@@ -1,78 +1,64 @@
-"""How much of a body is read, by the path it is sent to."""
+"""A body that comes too slowly is not waited for; a client that is answered may stay as long as it likes."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
-import httpx
 import pytest
+from starlette.types import Message
 
-from broker.api.app import create_app
-from broker.api.guard import limit_of
-from broker.settings import Settings
-
-KIB = 1024
-JSON = {"Content-Type": "application/json"}
+from broker.api import guard
+from broker.api.guard import Guard
+from broker.api.problems import Problem
 
 
-@pytest.mark.parametrize(
-    ("path", "limit"),
-    [
-        ("/v1/events/sbsys", 16 * KIB * KIB),
-        ("/v1/case-events", 16 * KIB * KIB),
-        ("/v1/kle/editions/2024-01-01", 16 * KIB * KIB),
-        ("/v1/overviews/sapa/search", 64 * KIB),
-        ("/v1/subscriptions", 64 * KIB),
-        ("/sf1470/v6", 16 * KIB * KIB),
-        ("/sf1470/v6x", KIB * KIB),
-        ("/v1/agreements", KIB * KIB),
-        ("/v1/eventsx", KIB * KIB),
-        ("/v1/overviewsx", KIB * KIB),
-        ("/registry/subjects/a-value/versions", KIB * KIB),
-        ("/", KIB * KIB),
-    ],
-)
-def test_the_limit_follows_the_path(path: str, limit: int) -> None:
-    assert limit_of(path) == limit
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "GRACE_S", 0.2)
+    monkeypatch.setattr(guard, "SLOWEST", 1000)
+    monkeypatch.setattr(guard, "IDLE_S", 0.2)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "most"),
-    [
-        ("POST", "/v1/overviews/sapa/search", 64 * KIB),
-        ("PUT", "/v1/subscriptions", 64 * KIB),
-        ("PUT", "/v1/agreements", KIB * KIB),
-        ("POST", "/registry/subjects/a-value/versions", KIB * KIB),
-    ],
-)
-@pytest.mark.parametrize("said", [True, False])
-async def test_a_long_body_from_nobody_is_refused_without_being_read_whole(
-    method: str, path: str, most: int, *, said: bool
-) -> None:
-    whole, piece = 16 * KIB * KIB, 16 * KIB
-    read = 0
+async def come(path: str, *pieces: tuple[float, bytes], ends: bool) -> int | str:
+    """What becomes of a body whose pieces come so many seconds apart: its length, or the problem's code."""
 
-    async def body() -> AsyncIterator[bytes]:
-        nonlocal read
-        for _ in range(whole // piece):
-            read += piece
-            yield b"[" * piece
+    async def messages() -> AsyncIterator[Message]:
+        for number, (seconds, body) in enumerate(pieces, 1):
+            await asyncio.sleep(seconds)
+            yield {"type": "http.request", "body": body, "more_body": not (ends and number == len(pieces))}
+        await asyncio.sleep(1)
+        yield {"type": "http.disconnect"}
 
-    headers = {**JSON, "Content-Length": str(whole)} if said else JSON
-    # No part of the app has been started: nothing that a token or a database is needed for comes first.
-    transport = httpx.ASGITransport(create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        answer = await http.request(method, path, content=body(), headers=headers)
-    assert answer.status_code == 413
-    assert read <= (0 if said else most + piece)
+    coming, length, came = messages(), 0, ""
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        nonlocal length, came
+        try:
+            while (message := await receive())["type"] == "http.request":
+                length += len(message["body"])
+            came = message["type"]
+        except Problem as problem:
+            came = problem.code
+
+    scope = {"type": "http", "path": path, "headers": []}
+    await Guard(app, limit=lambda _path: 10_000)(scope, coming.__anext__, coming.__anext__)  # type: ignore[arg-type]
+    return length if came == "http.disconnect" else came
 
 
-async def test_a_body_at_the_limit_is_read() -> None:
-    question = b'{"x": "' + b"x" * (64 * KIB - 9) + b'"}'
-    assert len(question) == 64 * KIB
-    transport = httpx.ASGITransport(create_app(Settings()), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        answers = [
-            await http.post("/v1/overviews/sapa/search", content=content, headers=JSON)
-            for content in (question, question + b" ")
-        ]
-    # Read, it meets an app that was not started.
-    assert [answer.status_code for answer in answers] == [500, 413]
+async def test_a_body_that_stops_coming_is_given_up() -> None:
+    assert await come("/v1/case-events", ends=False) == "request_timeout"
+    assert await come("/v1/case-events", (0, b"x" * 10), ends=False) == "request_timeout"
+
+
+async def test_one_that_trickles_is_given_up_and_one_that_keeps_its_pace_is_not() -> None:
+    assert await come("/v1/case-events", *[(0.05, b"x")] * 20, ends=True) == "request_timeout"
+    assert await come("/v1/case-events", *[(0.05, b"x" * 100)] * 20, ends=True) == 2000
+
+
+async def test_who_has_sent_everything_may_wait() -> None:
+    assert await come("/v1/changes", (0, b""), ends=True) == 0
+
+
+async def test_a_list_may_be_written_while_it_is_read_but_not_stop() -> None:
+    assert await come("/v1/reconcile", *[(0.1, b"x")] * 8, ends=True) == 8
+    assert await come("/v1/reconcile", (0, b"x"), ends=False) == "request_timeout"

@@ -104,9 +104,20 @@ def test_a_payload_that_has_no_json_or_is_too_large_is_not_kept() -> None:
 
 def test_the_budget_is_given_back_however_a_request_ends() -> None:
     budget = Budget(10)
-    with budget.share() as one, budget.share() as other:
-        one.grow(6)
-        with pytest.raises(Exhausted):
-            other.grow(5)
+    with budget.share("a") as one, budget.share("b") as other, budget.share("c") as third:
+        one.grow(5)
         other.grow(4)
-    assert budget.used == 0
+        with pytest.raises(Exhausted):
+            third.grow(2)
+        third.grow(1)
+    assert (budget.used, budget.senders) == (0, {})
+
+
+def test_no_sender_holds_more_than_half_of_the_budget() -> None:
+    budget = Budget(10)
+    with budget.share("a") as one, budget.share("a") as another, budget.share("b") as other:
+        one.grow(3)
+        with pytest.raises(Exhausted):
+            another.grow(3)
+        another.grow(2)
+        other.grow(5)

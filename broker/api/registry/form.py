@@ -4,14 +4,15 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from broker.api.auth import verified
@@ -21,9 +22,11 @@ from broker.domain.policy import Role
 from broker.logs import tell
 from broker.security import KeysUnavailable
 from broker.store import registry
+from broker.store.text import storable
 from broker.stream import compatibility
 from broker.stream.compatibility import InvalidSchemaError
 
+Result = TypeVar("Result")
 MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 SUBJECT_NOT_FOUND: Final = 40401
 VERSION_NOT_FOUND: Final = 40402
@@ -62,6 +65,15 @@ class RegistryError(Exception):
         return self.code if self.code < _LONG_CODE else self.code // 100
 
 
+Prefix = Annotated[str, AfterValidator(storable)]
+_PARSER: Final = ThreadPoolExecutor(1, "registry")
+
+
+async def in_turn(work: Callable[..., Result], *arguments: object) -> Result:
+    """One at a time: anybody may have a schema looked up, and however many do, they wait for each other alone."""
+    return await asyncio.get_running_loop().run_in_executor(_PARSER, work, *arguments)
+
+
 class Answer(JSONResponse):
     """JSON under the registry's media type."""
 
@@ -91,7 +103,7 @@ class Offered(BaseModel):
             # Left out without a word they would seem to work, encryption rules too.
             raise RegistryError(INVALID_SCHEMA, "Rule sets and metadata are not supported")
         try:
-            return await asyncio.to_thread(compatibility.digest_of, self.text)
+            return await in_turn(compatibility.digest_of, self.text)
         except InvalidSchemaError:
             raise RegistryError(INVALID_SCHEMA, "Invalid Avro schema") from None
 

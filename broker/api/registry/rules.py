@@ -1,6 +1,5 @@
 """What registering asks for: the level of compatibility and the mode, for all and per subject; and trying it out."""
 
-import asyncio
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from broker.api.registry.form import (
     RegistryError,
     RegistryRoute,
     Subject,
+    in_turn,
     writing,
 )
 from broker.api.registry.versions import chosen
@@ -67,7 +67,7 @@ async def mode_of(connection: Connection, subject: str) -> Mode:
 async def judged(level: Level, text: str, earlier: list[str]) -> list[str]:
     """What stands between a schema and the earlier ones. Raises RegistryError."""
     try:
-        return await asyncio.to_thread(disagreements, level, text, earlier)
+        return await in_turn(disagreements, level, text, earlier)
     except InvalidSchemaError:
         raise RegistryError(INVALID_SCHEMA, "Invalid Avro schema") from None
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from broker.api.core import Core
-from broker.api.registry.form import MEDIA_TYPE, SCHEMA_NOT_FOUND, Cored, RegistryError, RegistryRoute
+from broker.api.registry.form import MEDIA_TYPE, SCHEMA_NOT_FOUND, Cored, Prefix, RegistryError, RegistryRoute
 from broker.api.registry.versions import page, shown
 from broker.store import registry
 from broker.store.registry import Version
@@ -62,7 +62,7 @@ async def versions_of_id(schema_id: int, core: Cored, *, deleted: bool = False) 
 @router.get("/schemas")
 async def all_schemas(
     core: Cored,
-    subjectPrefix: str = "",  # noqa: N803 - the registry's own names
+    subjectPrefix: Prefix = "",  # noqa: N803 - the registry's own names
     latestOnly: bool = False,  # noqa: FBT001, FBT002, N803
     deleted: bool = False,  # noqa: FBT001, FBT002
     offset: int = 0,

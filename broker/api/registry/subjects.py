@@ -18,6 +18,7 @@ from broker.api.registry.form import (
     WRITERS_ONLY,
     Cored,
     Offered,
+    Prefix,
     RegistryError,
     RegistryRoute,
     Subject,
@@ -36,7 +37,7 @@ router = APIRouter(prefix="/subjects", route_class=RegistryRoute)
 @router.get("")
 async def list_subjects(
     core: Cored,
-    subjectPrefix: str = "",  # noqa: N803 - the registry's own names
+    subjectPrefix: Prefix = "",  # noqa: N803 - the registry's own names
     deleted: bool = False,  # noqa: FBT001, FBT002
     deletedOnly: bool = False,  # noqa: FBT001, FBT002, N803
     deleted_only: bool = False,  # noqa: FBT001, FBT002 - what the Python client says instead
