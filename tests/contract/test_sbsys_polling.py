@@ -14,6 +14,7 @@ import pytest
 
 from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
 from connectors.esdh.sbsys.simulator import Simulator
+from connectors.oauth import NoToken
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
 from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
@@ -292,7 +293,7 @@ def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, 
 
         async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - once, and never again
             if fails:
-                raise SbsysError("a status")
+                raise NoToken("a status")
             stop.set()
             yield Page(b"[]", 0, {})
 
@@ -302,7 +303,7 @@ def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, 
     stop, polled = asyncio.Event(), Closing()
     config = {"broker": {"url": "https://broker.example", "token": "t"}, "cursor": tmp_path / "c", "vendor": {}}
 
-    with pytest.raises(SbsysError) if fails else nullcontext():
+    with pytest.raises(NoToken) if fails else nullcontext():
         asyncio.run(serve("sbsys", lambda _: polled, config, stop))
 
     assert polled.closed == 1
