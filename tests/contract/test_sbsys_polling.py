@@ -147,6 +147,17 @@ def test_more_in_one_second_than_is_shown_at_most_is_said_and_not_hidden(tmp_pat
         world.poll()
 
 
+def test_cases_at_the_end_of_time_hide_nothing(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put_all(range(25))
+    for one in world.simulator.cases:
+        one["SenestAendret"] = "9999-12-31T23:59:59.9999999+00:00"
+
+    assert world.poll() == 25
+    world.put(30, 1, "Sag 30")
+    assert world.poll() == 1
+
+
 def test_a_page_is_full_by_its_bytes_as_well(tmp_path: Path) -> None:
     world = SbsysWorld(tmp_path)
     world.simulator.cases = [case(number, number) | {"Tekst": "x" * (3 << 20)} for number in range(7)]

@@ -28,6 +28,7 @@ _GONE: Final = frozenset({404, 410})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
+_END_OF_TIME: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 # Hits in one answer; more only where more share one second.
 _MANY: Final = 10_000
 # Bytes after which a page is full: the broker takes 16 MiB.
@@ -124,7 +125,7 @@ class SbsysPoller:
                 return shown
 
     async def _search(self, since: int, size: int) -> list[Hit]:
-        moment = (_EPOCH + timedelta(microseconds=since)).isoformat()
+        moment = (_EPOCH + timedelta(microseconds=min(since, _END_OF_TIME))).isoformat()
         query = {"SenestAendretFra": moment, "SorterEfter": "SenestAendret", "Limit": size}
         response = await self._asked.ask("POST", "api/sag/search", json=query)
         if response.status_code != _OK:
