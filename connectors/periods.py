@@ -34,7 +34,8 @@ Ask = Callable[[int, int | None, int], Awaitable[Sequence[Hit]]]
 class Periods:
     """Halves a period that holds more rows than one answer, lengthens one that holds few, ends with an open one.
 
-    A clock that is wrong costs requests, and no change.
+    A clock that is wrong costs requests, and no change; where ours is ahead, `now` had best be the vendor's: a row
+    between the two is not known to lie ahead.
     """
 
     ask: Ask
@@ -64,9 +65,10 @@ class Periods:
                 some = fresh[first : first + self.most]
                 seen |= {hit.identity: hit.changed for hit in some}
                 if some[-1] is fresh[-1]:
-                    # Only now nothing earlier is left. A row from the future must not take the cursor there.
-                    reached = self._now() if end is None else end
-                    at = max(at, *(min(hit.changed, reached) for hit in fresh))
+                    # Only now nothing earlier is left. What lies ahead, or has no time, takes the cursor nowhere: also
+                    # "now" could be ahead of the vendor's clock. What was read before counts, for ours can be behind.
+                    reached = self._now() if end is None else min(end, self._now())
+                    at = max([at, *(hit.changed for hit in rows if hit.changed <= reached)])
                     seen = {
                         identity: changed
                         for identity, changed in seen.items()

@@ -41,11 +41,11 @@ class Door:
         return JSONResponse({"receipt_id": "r", "accepted": 1, "rejected": []}, 202)
 
 
-async def run(path: Path, simulator: Simulator) -> tuple[int | None, str, Door]:
+async def run(path: Path, simulator: Simulator, issuer: str = "connect/token") -> tuple[int | None, str, Door]:
     """From its start until it ends: its exit code, what it said, and the door."""
     door = Door()
     async with served(simulator.app) as vendors, served(door.app) as brokers:
-        vendor = {"url": vendors, "token_path": "connect/token", "client_id": "demo", "client_secret": "hush"}
+        vendor = {"url": vendors, "token_path": issuer, "client_id": "demo", "client_secret": "hush"}
         config = {"broker": {"url": brokers}, "cursor": str(path / "cursor.json"), "vendor": vendor}
         (path / "run.json").write_text(json.dumps(config))
         door.process = await asyncio.create_subprocess_exec(
@@ -69,9 +69,9 @@ async def test_the_round_under_way_is_finished_and_its_lines_have_no_word_of_a_p
     assert "hush" not in said
 
 
-async def test_a_vendor_that_refuses_the_secret_ends_the_command_with_its_reason(tmp_path: Path) -> None:
-    code, said, door = await run(tmp_path, Simulator([], uses_of_a_token=0))
+async def test_a_vendor_that_gives_no_token_ends_the_command_with_its_reason(tmp_path: Path) -> None:
+    code, said, door = await run(tmp_path, Simulator([]), issuer="connect/elsewhere")
 
     assert (code, door.bodies) == (1, [])
-    assert "SbsysError: POST answered 401" in said
+    assert "NoToken: status 404" in said
     assert "hush" not in said

@@ -19,6 +19,7 @@ from connectors.eoj.nexus.client import Access, NexusError, NexusPoller, poller
 from connectors.eoj.nexus.simulator import INSTANCE, ROOT, TOKEN, Simulator, grant_node
 from connectors.retry import Asker
 from connectors.runner import Broker, CursorFile, poll_once
+from connectors.unread import unread
 from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
 
 SERVER = "https://nexus.example"
@@ -82,8 +83,13 @@ class Bench:
     def cursors(self) -> CursorFile:
         return CursorFile(self.path / "cursor.json")
 
-    def poll(self) -> int:
-        return asyncio.run(poll_once(self.nexus(), self.broker(), self.cursors))
+    def poll(self, nexus: NexusPoller | None = None) -> int:
+        """A round, of a poller that lives on or of a new one."""
+        return asyncio.run(poll_once(nexus or self.nexus(), self.broker(), self.cursors))
+
+    @property
+    def payloads(self) -> list[dict[str, Any]]:
+        return [payload for body in self.inbox.bodies for payload in json.loads(body)]
 
     @property
     def ids(self) -> list[str]:
@@ -225,6 +231,102 @@ def test_a_citizen_who_may_not_be_seen_is_passed_over(tmp_path: Path) -> None:
 
     assert world.poll() == 2
     assert world.poll() == 0
+
+
+REFUSALS = (403, 404, 410)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_of_conditions_that_may_not_be_seen_nothing_is_said(tmp_path: Path, status: int) -> None:
+    world = bench(tmp_path, 1)
+    world.simulator.instead = {"patients/1/conditions": status}
+
+    assert world.poll() == 2
+    assert not any("conditions" in payload for payload in world.payloads)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("path", ["patients/2", "patients/2/preferences", "patients/2/view", "patients/2/references"])
+def test_a_citizen_who_may_not_be_seen_for_a_while_holds_nobody_up_and_comes_after_it(
+    tmp_path: Path, path: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = bench(tmp_path, 3)
+    world.simulator.instead = {path: status}
+
+    assert world.poll() == 4
+    assert world.poll() == 0
+    assert "listed and not shown: 1" in caplog.text
+    assert not has_cpr(caplog.text)
+    world.simulator.instead = {}
+    assert world.poll() == 2
+
+
+def test_a_search_that_is_refused_for_a_while_marks_nobody_as_read(tmp_path: Path) -> None:
+    world = bench(tmp_path, 3)
+    world.simulator.instead = {"patientDetailsSearch": 403}
+
+    assert world.poll() == 0
+    world.simulator.instead = {}
+    assert world.poll() == 6
+
+
+def test_a_list_that_is_refused_ends_the_round_and_forgets_nobody(tmp_path: Path) -> None:
+    world = bench(tmp_path, 3)
+    world.poll()
+    for path in ("activityLists/1/content", "activityLists/1/pages/3/3"):
+        world.simulator.instead = {path: 403}
+        with pytest.raises(NexusError):
+            world.poll()
+
+    world.simulator.instead = {}
+    assert world.poll() == 0
+
+
+@pytest.mark.parametrize(("status", "told"), [(403, [unread("grant 1", 403)]), (404, []), (410, [])])
+def test_a_grant_that_may_not_be_seen_is_told_of_and_the_rest_comes(
+    tmp_path: Path, status: int, told: list[Any]
+) -> None:
+    world = bench(tmp_path, 2)
+    world.simulator.instead = {"patientGrants/1": status}
+
+    assert world.poll() == 3 + len(told)
+    assert [payload for payload in world.payloads if "patient" not in payload] == told
+    assert world.poll() == 0
+    for payload in told:
+        assert isinstance(CONNECTOR.translate(payload, Source("nexus", "55133018")), Rejected)
+
+
+def test_a_grant_without_a_link_is_told_of_and_the_rest_comes(tmp_path: Path) -> None:
+    world = bench(tmp_path, 2)
+    del world.simulator.citizens[0]["tree"][0]["children"][0]["children"][0]["_links"]
+
+    assert world.poll() == 4
+    assert [payload for payload in world.payloads if "patient" not in payload] == [unread("grant")]
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "told"),
+    [("patients/2", 4, [unread("citizen 2")]), ("patientGrants/2", 5, [unread("grant 2")])],
+)
+def test_what_fails_in_three_rounds_is_passed_over_and_the_rest_comes(
+    tmp_path: Path, path: str, number: int, told: list[Any]
+) -> None:
+    world = bench(tmp_path, 3)
+    world.simulator.instead = {path: 400}
+    nexus = world.nexus()
+    nexus._access = replace(nexus._access, batch=200)
+
+    with pytest.raises(NexusError):
+        world.poll(nexus)
+    assert len(world.payloads) == 2
+    with pytest.raises(NexusError):
+        world.poll(nexus)
+    world.poll(nexus)
+
+    records = [payload for payload in world.payloads if "patient" in payload]
+    assert (len(records), len(world.payloads) - len(records)) == (number, 1)
+    assert [payload for payload in world.payloads if payload not in records] == told
+    assert world.poll(nexus) == 0
 
 
 def test_no_number_of_a_citizen_stands_in_the_cursor(tmp_path: Path) -> None:

@@ -4,19 +4,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import Response
 
-from connectors.esdh.sbsys.client import Access, SbsysError, SbsysPoller, poller
+from broker.domain.outcome import Rejected
+from broker.intake.connector import Source
+from connectors.esdh.sbsys import CONNECTOR
+from connectors.esdh.sbsys.client import Access, Hit, SbsysError, SbsysPoller, poller
 from connectors.esdh.sbsys.simulator import Simulator
-from connectors.retry import Asker, Patience, Unanswered
+from connectors.oauth import NoToken
+from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, poll_once, run, serve
-from tests.contract.polling import START, Clock, Inbox, KilledAt, broker
+from connectors.unread import unread
+from tests.contract.polling import START, Clock, Inbox, KilledAt, SurvivesEverything, World, broker
 
 
 def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
@@ -28,6 +35,206 @@ def case(number: int, minutes: float = 0.0) -> dict[str, Any]:
         "SenestAendret": (START + timedelta(minutes=minutes)).isoformat(),
         "Firmaer": [],
     }
+
+
+@dataclass
+class SbsysWorld(World):
+    page: int = 10
+    simulator: Simulator = field(default_factory=lambda: Simulator([]))
+
+    def poller(self) -> SbsysPoller:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.simulator.app),
+            base_url="https://sbsys.example",
+            event_hooks={"response": [whole]},
+        )
+        access = Access("connect/token", "demo", "secret", self.page, now=lambda: self.now)
+        return SbsysPoller(client, Asker(replace(self.clock.patience(), now=lambda: self.now)), access)
+
+    def put(self, number: int, minutes: float, title: str) -> None:
+        others = [case for case in self.simulator.cases if case["Id"] != number]
+        self.simulator.cases = [*others, case(number, minutes) | {"SagsTitel": title}]
+
+    def polled(self, sbsys: SbsysPoller) -> int:
+        """A round of a poller that lives on."""
+        return asyncio.run(poll_once(sbsys, self.broker(), self.cursors))
+
+    @property
+    def delivered(self) -> list[tuple[int, str]]:
+        return [(case["Id"], case["SagsTitel"]) for case in self.inbox.payloads if "Id" in case]
+
+    @property
+    def failures(self) -> list[int | str]:
+        return self.simulator.failures
+
+
+class TestSbsys(SurvivesEverything):
+    most = 10
+
+    def world(self, path: Path, *, uses: int = 1_000_000, **_: Any) -> SbsysWorld:
+        return SbsysWorld(path, simulator=Simulator([], uses_of_a_token=uses))
+
+
+class TestSbsysThatShowsSoManyAtMost(TestSbsys):
+    """Whatever the limit asked for."""
+
+    def world(self, path: Path, *, uses: int = 1_000_000, **_: Any) -> SbsysWorld:
+        return SbsysWorld(path, simulator=Simulator([], uses_of_a_token=uses, largest=45))
+
+
+@pytest.mark.parametrize("said", [None, "i går", "", 5])
+def test_a_time_that_is_none_is_handed_on_once_and_holds_nobody_up(tmp_path: Path, said: object) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put_all(range(25))
+    world.simulator.cases[3]["SenestAendret"] = said
+
+    assert world.poll() == 25
+    assert world.poll() == 0
+    world.put(30, 30, "Sag 30")
+    assert world.poll() == 1
+
+
+def test_with_a_clock_ahead_of_the_vendors_what_lies_between_hides_nothing(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put(1, 9, "Fra fremtiden")
+    world.now = START + timedelta(minutes=10)
+    world.simulator.date = format_datetime(START, usegmt=True)
+    world.poll()
+
+    world.put(2, 1, "Sag 2")
+
+    assert world.poll() == 1
+
+
+@pytest.mark.parametrize("largest", [1_000_000, 700])
+def test_a_mass_update_within_the_overlap_is_read_in_parts_and_what_follows_as_well(
+    tmp_path: Path, largest: int
+) -> None:
+    world = SbsysWorld(tmp_path, page=200, simulator=Simulator([], largest=largest))
+    world.simulator.cases = [case(number, number / 5_000) for number in range(5_000)]
+
+    async def poll() -> set[int]:
+        found: set[int] = set()
+        async for page in world.poller().changes(world.cursors.read()):
+            assert page.count <= 200
+            world.cursors.write(page.cursor)
+            found |= {one["Id"] for one in json.loads(page.body)}
+        return found
+
+    sbsys = SbsysPoller._read
+    SbsysPoller._read = _from_the_hit  # type: ignore[method-assign]
+    try:
+        assert asyncio.run(poll()) == set(range(5_000))
+        world.simulator.searches = 0
+        world.simulator.cases.append(case(5_000, 1.5))
+        assert asyncio.run(poll()) == {5_000}
+    finally:
+        SbsysPoller._read = sbsys  # type: ignore[method-assign]
+    assert world.simulator.searches < 30
+
+
+async def _from_the_hit(self: SbsysPoller, hit: Hit) -> bytes:  # noqa: ARG001 - in place of a method
+    """Spares the test 5 000 requests."""
+    return b'{"Id": %d}' % hit.number
+
+
+def test_more_in_one_second_than_is_shown_at_most_is_said_and_not_hidden(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path, simulator=Simulator([], largest=45))
+    world.put_all(range(60), minutes=0)
+    world.put(60, 1, "Sag 60")
+
+    with pytest.raises(SbsysError, match=r"^more changes in one second"):
+        world.poll()
+
+
+def test_cases_at_the_end_of_time_hide_nothing(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put_all(range(25))
+    for one in world.simulator.cases:
+        one["SenestAendret"] = "9999-12-31T23:59:59.9999999+00:00"
+
+    assert world.poll() == 25
+    world.put(30, 1, "Sag 30")
+    assert world.poll() == 1
+
+
+def test_a_page_is_full_by_its_bytes_as_well(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    world.simulator.cases = [case(number, number) | {"Tekst": "x" * (3 << 20)} for number in range(7)]
+
+    assert world.poll() == 7
+    assert [len(json.loads(body)) for body in world.inbox.bodies] == [3, 3, 1]
+
+
+NO_CASES = (
+    Response("<html>Log ind</html>", media_type="text/html"),
+    Response('{"Id": 2, "Sags', media_type="text/plain"),
+    Response("[]", media_type="application/json"),
+    Response(""),
+    Response(status_code=400),
+    Response(status_code=500),
+)
+
+
+@pytest.mark.parametrize("answer", NO_CASES)
+def test_a_case_that_cannot_be_read_is_passed_over_in_the_third_round_and_the_others_come(
+    tmp_path: Path, answer: Response
+) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put_all(range(8))
+    world.simulator.instead = {2: answer, 5: answer}
+    sbsys = world.poller()
+
+    for _ in range(2):
+        with pytest.raises(Unanswered):
+            world.polled(sbsys)
+    assert [number for number, _ in world.delivered] == [0, 1]
+    # What was passed over is behind the cursor: the next one has its own three rounds.
+    for _ in range(2):
+        with pytest.raises(Unanswered):
+            world.polled(sbsys)
+    world.polled(sbsys)
+
+    assert [number for number, _ in world.delivered] == [0, 1, 3, 4, 6, 7]
+    assert [case for case in world.inbox.payloads if "Id" not in case] == [
+        unread(case(number)["SagIdentity"]) for number in (2, 5)
+    ]
+    world.simulator.instead = {}
+    world.put(2, 50, "Ændret")
+    assert world.polled(sbsys) == 1
+
+
+def test_a_case_that_is_not_for_us_is_told_of_at_once_and_holds_nobody_up(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    world.put_all(range(8))
+    world.simulator.instead = {2: Response(status_code=403), 3: Response(status_code=410)}
+
+    assert world.poll() == 7
+    assert world.poll() == 0
+    told = world.inbox.payloads[2]
+    assert told == unread(case(2)["SagIdentity"], 403)
+    refused = CONNECTOR.translate(told, Source("sbsys", "55133018"))
+    assert isinstance(refused, Rejected)
+    assert refused.detail.endswith("status 403")
+    assert CONNECTOR.unknown_in(world.inbox.bodies[0]).keys() <= {"unread"}
+
+
+def test_a_search_that_shows_something_else_ends_the_round_and_quotes_nothing(tmp_path: Path) -> None:
+    world = SbsysWorld(tmp_path)
+    answers = [b"<html>010145-5001</html>", b"[]", b'{"Results": null}', b'{"Results": [{"CPR": "010145-5001"}]}']
+    for answer in answers:
+
+        async def shows_it(scope: Any, receive: Any, send: Any, answer: bytes = answer) -> None:
+            if scope["path"].endswith("search"):
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": answer})
+            else:
+                await Simulator([]).app(scope, receive, send)
+
+        world.simulator.app = shows_it  # type: ignore[assignment]
+        with pytest.raises(SbsysError) as caught:
+            world.poll()
+        assert "010145" not in repr(caught.value)
 
 
 @dataclass
@@ -43,7 +250,8 @@ class Bench:
     def sbsys(self) -> SbsysPoller:
         transport = httpx.ASGITransport(self.simulator.app)
         client = httpx.AsyncClient(transport=transport, base_url="https://sbsys.example")
-        return SbsysPoller(client, Asker(self.clock.patience()), Access("connect/token", "demo", "secret", self.page))
+        access = Access("connect/token", "demo", "secret", self.page)
+        return SbsysPoller(client, Asker(self.clock.patience()), access)
 
     def broker(self) -> Broker:
         return broker(self.inbox, self.clock, "sbsys")
@@ -112,8 +320,8 @@ def test_a_case_deleted_between_search_and_reading_is_passed_over(tmp_path: Path
         sbsys = world.sbsys()
         search = sbsys._search
 
-        async def search_then_lose(at: int, size: int) -> list[dict[str, Any]]:
-            found = await search(at, size)
+        async def search_then_lose(since: int, size: int) -> list[Hit]:
+            found = await search(since, size)
             read[:] = read[:1]
             return found
 
@@ -292,7 +500,7 @@ def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, 
 
         async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - once, and never again
             if fails:
-                raise SbsysError("a status")
+                raise NoToken("a status")
             stop.set()
             yield Page(b"[]", 0, {})
 
@@ -302,7 +510,7 @@ def test_a_pollers_connections_are_closed_when_the_loop_ends(tmp_path: Path, *, 
     stop, polled = asyncio.Event(), Closing()
     config = {"broker": {"url": "https://broker.example", "token": "t"}, "cursor": tmp_path / "c", "vendor": {}}
 
-    with pytest.raises(SbsysError) if fails else nullcontext():
+    with pytest.raises(NoToken) if fails else nullcontext():
         asyncio.run(serve("sbsys", lambda _: polled, config, stop))
 
     assert polled.closed == 1

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.periods import Hit, Periods
 from connectors.runner import Cursor
+from connectors.times import LAST
 
 SECOND = 1_000_000
 NOW = datetime(2024, 3, 18, 9, tzinfo=UTC)
@@ -17,10 +19,11 @@ MOST = 4
 
 
 class Vendor:
-    """Rows by their identity; shows `MOST` at once, in no order, and cuts fractions of a second off its limits."""
+    """Rows by their identity; shows `most` at once, in no order, and cuts fractions of a second off its limits."""
 
-    def __init__(self, rows: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, rows: Sequence[tuple[str, int]], most: int = MOST) -> None:
         self.rows = dict(rows)
+        self.most = most
         self.requests = 0
 
     async def ask(self, begin: int, end: int | None, page: int) -> list[Hit]:
@@ -31,14 +34,14 @@ class Vendor:
             for identity, changed in sorted(self.rows.items(), key=hash)
             if first < changed and (last is None or changed < last)
         ]
-        return shown[page * MOST : (page + 1) * MOST]
+        return shown[page * self.most : (page + 1) * self.most]
 
     def poll(self, since: Cursor, off: timedelta = timedelta(0)) -> tuple[list[tuple[str, int]], Cursor]:
         async def all_of_it() -> tuple[list[tuple[str, int]], Cursor]:
             found: list[tuple[str, int]] = []
             reached = since
-            async for hits, cursor in Periods(self.ask, MOST, lambda: NOW + off).changes(since):
-                assert 0 < len(hits) <= MOST
+            async for hits, cursor in Periods(self.ask, self.most, lambda: NOW + off).changes(since):
+                assert 0 < len(hits) <= self.most
                 found += [(hit.identity, hit.changed) for hit in hits]
                 reached = cursor
             return found, reached
@@ -94,6 +97,40 @@ def test_a_row_without_a_time_is_read_once_and_takes_the_cursor_nowhere() -> Non
 
     assert len(found) >= 29 - MOST
     assert "timeless" not in dict(found)
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("number", [3, 90])
+@pytest.mark.parametrize("off", [timedelta(days=-4000), *(timedelta(minutes=minutes) for minutes in (-10, 0, 10))])
+def test_rows_without_a_time_and_from_the_future_hide_no_change_whatever_our_clock_says(
+    off: timedelta, number: int, *, everywhere: bool
+) -> None:
+    ahead = {"TIMELESS": LAST, "AHEAD": NOW_MICROS + 5000 * 86_400 * SECOND}
+    dated = [(f"{one}", NOW_MICROS - one * one * 3600 * SECOND) for one in range(1, number)]
+    vendor = Vendor([*dated, *ahead.items()], most=20)
+    ask = vendor.ask
+
+    async def with_those(begin: int, end: int | None, page: int) -> list[Hit]:
+        more = [Hit(name, changed, {}) for name, changed in ahead.items()] if everywhere else []
+        return list({hit.identity: hit for hit in (*more, *await ask(begin, end, page))}.values())
+
+    vendor.ask = with_those  # type: ignore[method-assign]
+    found, cursor = vendor.poll({}, off)
+    assert sorted(found) == sorted(vendor.rows.items())
+
+    vendor.rows["LATER"] = NOW_MICROS + 60 * SECOND
+
+    assert vendor.poll(cursor, off + timedelta(minutes=1))[0] == [("LATER", NOW_MICROS + 60 * SECOND)]
+
+
+def test_a_clock_that_is_behind_moves_the_cursor_all_the_same() -> None:
+    vendor = Vendor([])
+    cursor: Cursor = {}
+    for minutes in range(60):
+        vendor.rows[f"{minutes}"] = NOW_MICROS + minutes * 60 * SECOND
+        _, cursor = vendor.poll(cursor, timedelta(minutes=minutes - 10))
+
+    assert cursor["at"] == NOW_MICROS + 49 * 60 * SECOND
 
 
 def test_a_quiet_system_costs_one_request_a_round() -> None:

@@ -6,6 +6,7 @@ from connectors.eoj.nexus.client import poller
 from connectors.eoj.nexus.payloads import Gone, Record
 from connectors.eoj.nexus.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: OAuth2 client credentials; every address is a link (HATEOAS) from the root; a citizen is
@@ -22,7 +23,7 @@ CONNECTOR = Connector(
     "eoj",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "kle": 'FSIII code, "law section" or "forløbstype N" -> {"kle", "facet"}; where there is no row: local code',

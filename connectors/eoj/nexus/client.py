@@ -7,6 +7,8 @@ its version, state or date when the object does.
 """
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +20,13 @@ import orjson
 
 from connectors.retry import Asker, Patience, Unanswered
 from connectors.runner import Cursor, Page
+from connectors.unread import Readings, unread
 
+_log = logging.getLogger(__name__)
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
-_GONE: Final = frozenset({403, 404, 410})
+_FORBIDDEN: Final = 403
+_NOT_FOR_US: Final = frozenset({_FORBIDDEN, 404, 410})
 # A link's answer is a page: what follows from one that is cut off or not JSON is asked once more, then given up.
 _READINGS: Final = 3
 _TICK: Final = timedelta(microseconds=1)
@@ -33,6 +38,15 @@ _SIGNS: Final = ("type", "id", "version", "date", "pathwayStatus", "patientPathw
 
 class NexusError(Unanswered):
     """Nexus answered with something else than what was asked for. Carries statuses and names only."""
+
+
+class NotForUs(NexusError):  # noqa: N818 - what happened, in three words
+    """Nexus shows nothing, or nothing that we may see; status: the answer's, where that said so."""
+
+    def __init__(self, said: str, status: int | None = None) -> None:
+        """`said` names what was asked for."""
+        self.status = status
+        super().__init__(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ class Batch:
     """Citizens that are sent together. began: when the first was read, and so the time of all their records."""
 
     began: str
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Mapping[str, Any]] = field(default_factory=list)
     signs: dict[str, str] = field(default_factory=dict)
 
     def pages(self, since: Cursor, seen: dict[str, str]) -> Iterator[Page]:
@@ -83,7 +97,9 @@ class Batch:
             sending = before
         yield Page(b"", 0, {"seen": dict(seen), "sending": sending})
         seen |= self.signs
-        body = orjson.dumps([{"readAt": sending["at"], **record} for record in self.records])
+        read = {"readAt": sending["at"]}
+        # In the place of what could not be read stands `unread`, which has no other field.
+        body = orjson.dumps([{**read, **record} if "patient" in record else record for record in self.records])
         yield Page(body, len(self.records), {"seen": dict(seen), "at": sending["at"]})
 
 
@@ -99,31 +115,52 @@ class NexusPoller:
         self._asker = asker
         self._access = access
         self._token = ""
+        self._readings = Readings()
+        self._not_shown: Counter[str] = Counter()
 
     async def aclose(self) -> None:
         """End its connections."""
         await self._client.aclose()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
-        """Pages of citizens of whom something has changed, each citizen as a whole."""
+        """Pages of citizens of whom something has changed, each citizen as a whole.
+
+        Who may not be seen is asked for again in the next round.
+        """
         seen: dict[str, str] = dict(since.get("seen", {}))
         root = await self._read(self._access.root)
         citizens = await self._listed(root)
-        batch = Batch(self._after(since.get("sending", since).get("at")))
-        for who, citizen in citizens.items():
-            if seen.get(who) == citizen.sign:
-                continue
-            batch.records += [record async for record in self._records(root, citizen.number)]
-            batch.signs[who] = citizen.sign
-            if len(batch.records) >= self._access.batch:
-                for page in batch.pages(since, seen):
-                    yield page
-                batch = Batch(self._after(batch.began))
-        for page in batch.pages(since, seen):
-            yield page
+        changed = {who: citizen for who, citizen in citizens.items() if seen.get(who) != citizen.sign}
+        began = self._after(since.get("sending", since).get("at"))
+        async for batch in self._batches(root, changed, began):
+            began = batch.began
+            for page in batch.pages(since, seen):
+                yield page
         if gone := seen.keys() - citizens.keys():
             left = {who: sign for who, sign in seen.items() if who not in gone}
-            yield Page(b"", 0, {"seen": left, "at": batch.began})
+            yield Page(b"", 0, {"seen": left, "at": began})
+
+    async def _batches(
+        self, root: Mapping[str, Any], citizens: Mapping[str, Citizen], began: str
+    ) -> AsyncIterator[Batch]:
+        """Full ones, and what is left; also before a failure."""
+        batch, before, self._not_shown = Batch(began), self._not_shown, Counter()
+        for who, citizen in citizens.items():
+            try:
+                records = await self._readings.of(f"citizen {who}", partial(self._records, root, citizen.number))
+            except Unanswered:
+                yield batch
+                raise
+            if records is None:
+                continue
+            batch.records += records if isinstance(records, list) else [records]
+            batch.signs[who] = citizen.sign
+            if len(batch.records) >= self._access.batch:
+                yield batch
+                batch = Batch(self._after(batch.began))
+        yield batch
+        if self._not_shown != before:
+            _log.warning("citizens listed and not shown: %d %s", self._not_shown.total(), dict(self._not_shown))
 
     def _after(self, last: str | None) -> str:
         """Nexus's clock, but never ahead of ours: the broker refuses what is registered in the future.
@@ -141,39 +178,67 @@ class NexusPoller:
         content = f"{self._href(details, 'content')}?pageSize={self._access.page}"
         numbers: dict[str, str] = {}
         signs: dict[str, set[str]] = {}
-        for page in _list(await self._json("GET", content)):
-            for item in _list(await self._json("GET", self._href(page, "content"))):
+        for page in await self._read_list(content):
+            for item in await self._read_list(self._href(page, "content")):
                 who, number = _patient_of(item)
                 if number:
                     numbers[who] = number
                     signs.setdefault(who, set()).add(_digest({name: item[name] for name in _SIGNS if name in item}))
         return {who: Citizen(number, _digest(sorted(signs[who]))) for who, number in numbers.items()}
 
-    async def _records(self, root: Mapping[str, Any], number: str) -> AsyncIterator[dict[str, Any]]:
-        """Everything there is to tell of one citizen; nothing when the citizen may not be seen."""
-        answer = await self._json(
-            "POST", self._href(root, "patientDetailsSearch"), {"businessKey": number, "keyType": "CPR"}
-        )
-        if not isinstance(answer, dict) or not isinstance(answer.get("patient"), dict):
-            return
-        if answer.get("isPatientAccessible") is False:
-            return
+    async def _records(self, root: Mapping[str, Any], number: str) -> list[Mapping[str, Any]] | None:
+        """Everything there is to tell of one citizen; None while the citizen may not be seen."""
+        try:
+            return [record async for record in self._told(root, number)]
+        except NotForUs as refused:
+            self._not_shown[str(refused)] += 1
+            return None
+
+    async def _told(self, root: Mapping[str, Any], number: str) -> AsyncIterator[Mapping[str, Any]]:
+        wanted = {"businessKey": number, "keyType": "CPR"}
+        answer = await self._json("POST", self._href(root, "patientDetailsSearch"), wanted)
+        if not isinstance(answer, dict):
+            raise NexusError("a search for a citizen answered with no object")
+        if not isinstance(answer.get("patient"), dict) or answer.get("isPatientAccessible") is False:
+            raise NotForUs("the search says so")
         patient = await self._follow(answer["patient"], "self")
         preferences = await self._follow(patient, "patientPreferences")
         view = await self._follow(_named(preferences.get("CITIZEN_PATHWAY"), self._access.view), "self")
-        tree = await self._json("GET", self._href(view, "pathwayReferences"))
-        conditions = _list(await self._json("GET", self._href(patient, "patientConditions")))
+        tree = await self._read_list(self._href(view, "pathwayReferences"))
+        conditions = await self._conditions(patient)
         slim = {"patientIdentifier": patient.get("patientIdentifier")}
-        for pathway, node in _nodes(_list(tree)):
+        for pathway, node in _nodes(tree):
             record: dict[str, Any] = {"patient": slim, "pathway": pathway}
             if node is pathway and not self._access.pathways:
                 continue
             if node is pathway:
                 # Conditions belong to the citizen: they stand with the pathways that stand in no other.
-                outermost = {"conditions": conditions} if node.get("parentPathwayId") is None else {}
-                yield record | outermost
-            elif (grant := await self._json("GET", self._href(node, "referencedObject"))) is not None:
-                yield record | {"grant": grant}
+                yield record | (conditions if node.get("parentPathwayId") is None else {})
+            elif (granted := await self._grant(record, node)) is not None:
+                yield granted
+
+    async def _conditions(self, patient: Mapping[str, Any]) -> dict[str, Any]:
+        """The citizen's, as part of a record; where they may not be seen nothing is said of them, not that none are."""
+        try:
+            return {"conditions": await self._read_list(self._href(patient, "patientConditions"))}
+        except NotForUs as refused:
+            _log.warning("passed over conditions: status %s", refused.status)
+            return {}
+
+    async def _grant(self, record: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The record with its grant; None when that is gone since, `unread` when it is not shown."""
+        try:
+            url = self._href(node, "referencedObject")
+        except NotForUs:
+            return unread("grant")
+        case = f"grant {httpx.URL(url).path.rpartition('/')[2]}"
+        return await self._readings.of(case, partial(self._granted, case, url, record))
+
+    async def _granted(self, case: str, url: str, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        try:
+            return {**record, "grant": await self._read(url)}
+        except NotForUs as refused:
+            return unread(case, refused.status) if refused.status == _FORBIDDEN else None
 
     async def _follow(self, holder: Mapping[str, Any], link: str) -> Mapping[str, Any]:
         return await self._read(self._href(holder, link))
@@ -184,13 +249,19 @@ class NexusPoller:
             raise NexusError("an object is missing behind a link")
         return answer
 
+    async def _read_list(self, url: str) -> list[Any]:
+        answer = await self._json("GET", url)
+        if not isinstance(answer, list):
+            raise NexusError("a list is missing behind a link")
+        return answer
+
     def _href(self, holder: Mapping[str, Any], link: str) -> str:
         """Where a link leads, as Nexus writes it: whole, or from the root of the same server."""
         links = holder.get("_links")
         found = links.get(link) if isinstance(links, dict) else None
         href = found.get("href") if isinstance(found, dict) else None
         if not isinstance(href, str):
-            raise NexusError(f"no link {link}")
+            raise NotForUs(f"no link {link}")
         here, there = httpx.URL(self._access.root), httpx.URL(self._access.root).join(href)
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
             # The token goes along with every request.
@@ -198,13 +269,10 @@ class NexusPoller:
         return str(there)
 
     async def _json(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
-        """What is there; None when there is nothing, or nothing that we may see."""
+        """What is there. Raises NotForUs when there is nothing, or nothing that we may see."""
         for _ in range(_READINGS):
-            content = await self._call(method, url, body)
-            if not content:
-                return None
             try:
-                return orjson.loads(content)
+                return orjson.loads(await self._call(method, url, body))
             except orjson.JSONDecodeError:
                 continue
         raise NexusError("an answer that is no JSON")
@@ -219,8 +287,8 @@ class NexusPoller:
             response = await self._asker.ask(send)
             if response.status_code == _OK:
                 return response.content
-            if response.status_code in _GONE:
-                return b""
+            if response.status_code in _NOT_FOR_US:
+                raise NotForUs(f"{method} answered {response.status_code}", response.status_code)
             if response.status_code != _UNAUTHORIZED or renewed:
                 raise NexusError(f"{method} answered {response.status_code}")
             self._token = ""
@@ -258,7 +326,7 @@ def _named(listed: object, name: str) -> Mapping[str, Any]:
     for one in _list(listed):
         if isinstance(one, dict) and one.get("name") == name:
             return one
-    raise NexusError("no list or view of the configured name")
+    raise NotForUs("no list or view of the configured name")
 
 
 def _list(value: object) -> list[Any]:

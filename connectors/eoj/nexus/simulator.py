@@ -19,7 +19,8 @@ class Simulator:
     """`citizens` is open: a test changes them as caseworkers would.
 
     A citizen: `{"id", "number", "tree", "grants": {patientGrantId: grant}, "conditions", "accessible"?}`.
-    busy, broken, halved: so many requests are answered 429, 500, or with half of their answer first.
+    busy, broken, halved: so many requests are answered 429, 500, or with half of their answer first. instead: the
+    status that is answered at a path (`patients/1/conditions`).
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Simulator:
         self.citizens = list(citizens)
         self.busy, self.broken, self.halved = busy, broken, halved
         self.doubled_items, self.date = doubled_items, date
+        self.instead: dict[str, int] = {}
         self._tokens = Tokens(uses_of_a_token)
         self.app = FastAPI(openapi_url=None)
         self.app.post(TOKEN)(self._token)
@@ -48,6 +50,8 @@ class Simulator:
     async def _answer(self, path: str, request: Request) -> Response:
         if (refusal := self._refusal(request)) is not None:
             return refusal
+        if path in self.instead:
+            return Response(status_code=self.instead[path])
         found = self._search(await request.json()) if request.method == "POST" else self._found(path, request)
         if found is None:
             return Response(status_code=404)

@@ -6,6 +6,7 @@ from connectors.esdh.sbsys.client import poller
 from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.esdh.sbsys.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: the case as GET api/sag/{id} shows it; POST api/sag/search; the municipality's own words
@@ -19,7 +20,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "states": "SagsStatus.Navn -> state",
