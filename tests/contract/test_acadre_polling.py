@@ -13,11 +13,11 @@ import pytest
 from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Source
-from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, whole_xml
+from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access
 from connectors.esdh.acadre.simulator import Simulator
 from connectors.esdh.acadre.translate import translate
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, Unanswered, whole
+from connectors.retry import Asker, Unanswered, whole, whole_xml
 from tests.contract.polling import START, SurvivesEverything, World
 
 GUID = "0B9F6A58-3F0E-4D57-8F35-5FB8A0F3C001"

@@ -24,7 +24,7 @@ from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Patience, Unanswered, whole
+from connectors.retry import Asker, Patience, Unanswered, whole, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
 
@@ -222,13 +222,6 @@ def _envelope(element: str, key: str, user: str) -> bytes:
 def _iso(moment: int) -> str:
     """Whole seconds; a period that begins a little early does no harm."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-async def whole_xml(response: httpx.Response) -> None:
-    """A hook for clients: XML that was cut short is no answer, and is asked for again."""
-    await response.aread()
-    if response.is_success and isinstance(parse(response.content), Rejected):
-        raise httpx.RemoteProtocolError("half an answer")
 
 
 def poller(config: Mapping[str, Any]) -> AcadrePoller:
