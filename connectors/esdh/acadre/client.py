@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import orjson
@@ -27,6 +27,7 @@ from connectors.periods import Hit, Periods
 from connectors.retry import Asker, Patience, Unanswered, whole, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -83,6 +84,12 @@ class Access:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
+class Case(NamedTuple):
+    """What GetCase shows."""
+
+    file: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class AcadrePoller:
     """A `Poller`; cursor as in `periods`. `rest` keeps cookies, `soap` has one connection, as NTLM wants it."""
@@ -91,6 +98,7 @@ class AcadrePoller:
     soap: httpx.AsyncClient
     asker: Asker
     access: Access
+    readings: Readings = field(default_factory=Readings)
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -148,27 +156,39 @@ class AcadrePoller:
             return None
         return address if (address.scheme, address.host) == (base.scheme, base.host) else None
 
-    async def _read_all(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    async def _read_all(self, hits: Sequence[Hit]) -> list[Mapping[str, Any]]:
         contacts: dict[str, Any] = {}
         read = [await self._read(hit, contacts) for hit in hits]
         return [case for case in read if case is not None]
 
-    async def _read(self, hit: Hit, contacts: dict[str, Any]) -> dict[str, Any] | None:
-        """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us."""
-        case = await self._soap("GetCase", hit.identity)
-        if not isinstance(case, dict):
-            return None
-        listed = case.get("Party") or ()
+    async def _read(self, hit: Hit, contacts: dict[str, Any]) -> Mapping[str, Any] | None:
+        """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us.
+
+        What is not shown in three rounds: without a case it is told of; without a contact translating it refuses the
+        case by that contact; without documents or notes all else is right, and nothing is said of them.
+        """
+        case = await self.readings.of(hit.identity, partial(self._case, hit.identity), hit.changed)
+        if not isinstance(case, Case):
+            return case
+        listed = case.file.get("Party") or ()
         wanted = {guid for party in listed if isinstance(party, dict) and (guid := party.get("ContactReference"))}
         for guid in sorted(wanted - contacts.keys()):
-            contacts[guid] = await self._soap("GetContact", guid)
+            contacts[guid] = await self._or_none("GetContact", guid, hit)
         known = [contacts[guid] for guid in sorted(wanted) if contacts[guid] is not None]
         journal = {
             name: _items(listed)
             for name, operation in (_JOURNAL.items() if self.access.documents else ())
-            if (listed := await self._soap(operation, hit.identity)) is not None
+            if (listed := await self._or_none(operation, hit.identity, hit)) is not None
         }
-        return {"CaseFile": case, "ContactObject": known, "LastChangedDate": hit.row.get("LastChangedDate"), **journal}
+        changed = hit.row.get("LastChangedDate")
+        return {"CaseFile": case.file, "ContactObject": known, "LastChangedDate": changed, **journal}
+
+    async def _case(self, key: str) -> Case | None:
+        shown = await self._soap("GetCase", key)
+        return Case(shown) if isinstance(shown, dict) else None
+
+    async def _or_none(self, operation: str, key: str, hit: Hit) -> Any:
+        return await self.readings.or_else(None, f"{operation} {key}", partial(self._soap, operation, key), hit.changed)
 
     async def _soap(self, operation: str, key: str) -> Any:
         action, element = _OPERATIONS[operation]
