@@ -33,8 +33,8 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
     """
 
 
-class LeftAlone(Unanswered):
-    """The server rests, and was not asked: this says nothing of what would have been asked for."""
+class Away(Unanswered):
+    """The server is left alone, or is away altogether: this says nothing of what it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Asker:
                     self._failed()
             if attempt + 1 < self._patience.attempts:
                 await self._patience.sleep(self._delay(attempt) if wanted is None else wanted)
-        raise Unanswered(failure) if failure else LeftAlone("left alone")
+        raise Unanswered(failure) if failure else Away("left alone")
 
     def _failed(self) -> None:
         """Once it is open, each failure opens it again: what is asked after the rest is a single probe."""

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from broker.domain.document import Event
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.retry import LeftAlone, Unanswered
+from connectors.retry import Away, Unanswered
 
 _log = logging.getLogger(__name__)
 _UNREAD: Final = "unread"
@@ -68,7 +68,7 @@ class Readings:
             return instead
         try:
             shown: Shown | Other = await read()
-        except LeftAlone:
+        except Away:
             raise
         except Unanswered as failure:
             self._failed[what] += 1

@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.retry import LeftAlone, Unanswered
+from connectors.retry import Away, Unanswered
 from connectors.unread import Readings, refusing, unread
 
 SOURCE = Source(system="sbsys", authority="55133018", config={})
@@ -55,14 +55,14 @@ async def test_many_on_one_page_are_passed_over_one_after_the_other_and_asked_fo
         await readings.of("b", _fails, 2)
 
 
-async def test_a_server_that_rests_was_not_asked_and_nothing_is_counted() -> None:
+async def test_a_server_that_is_away_says_nothing_of_the_case_and_nothing_is_counted() -> None:
     readings = Readings()
 
     async def rests() -> Mapping[str, Any]:
-        raise LeftAlone("left alone")
+        raise Away("left alone")
 
     for _ in range(9):
-        with pytest.raises(LeftAlone):
+        with pytest.raises(Away):
             await readings.of("1", rests)
 
 

@@ -6,6 +6,7 @@ from connectors.esdh.workpoint.client import poller
 from connectors.esdh.workpoint.payloads import Deletion, Registration
 from connectors.esdh.workpoint.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: an item is read by its business module and its number, and is a list of field values; the
@@ -21,7 +22,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "modules": "BusinessModuleId -> columns: our meaning -> the internal name of the column; others are refused",
