@@ -11,6 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -22,6 +23,7 @@ from broker import tracing
 from broker.domain.trace import TRACEPARENT
 from broker.intake.connector import load
 from broker.intake.xml import LARGEST
+from connectors.receiving import receiving
 from connectors.retry import Asker, Patience, Unanswered
 
 _log = logging.getLogger(__name__)
@@ -215,7 +217,8 @@ async def serve(
     """Run one vendor's poll loop from its configuration file, until `stop`: a round under way is finished first.
 
     The body goes as the first media type that the connector speaks.
-    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
+    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets. With
+    `listen {host, port}` too, what the vendor tells by itself is taken there.
     """
     async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
         speaking = load(system)
@@ -223,8 +226,11 @@ async def serve(
         broker = Broker(client, Asker(Patience()), system, config["broker"]["token"], media_type)
         cursors = CursorFile(Path(config["cursor"]))
         poller = make(config["vendor"])
+        receiver = None if speaking is None or "listen" not in config else speaking.receiver
+        hook = nullcontext() if receiver is None else receiving(receiver(config["vendor"]), config["listen"], stop)
         try:
-            await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
+            async with hook:
+                await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
         finally:
             if isinstance(poller, Closing):
                 await poller.aclose()

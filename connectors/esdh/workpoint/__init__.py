@@ -4,6 +4,7 @@ from broker.intake.connector import Connector
 from connectors import inexpressible
 from connectors.esdh.workpoint.client import poller
 from connectors.esdh.workpoint.payloads import Deletion, Registration
+from connectors.esdh.workpoint.receiver import application
 from connectors.esdh.workpoint.translate import split, translate
 from connectors.payload import unknown_fields
 from connectors.unread import refusing
@@ -31,6 +32,7 @@ CONNECTOR = Connector(
         "link_template": "an address with {BusinessModuleId} and {ID} in it",
     },
     poller=poller,
+    receiver=application,
     unknown=lambda payload: unknown_fields(payload, Registration, Deletion),
     tells_changes_only=True,
     cannot={
