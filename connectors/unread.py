@@ -49,6 +49,11 @@ class Readings:
     def __init__(self) -> None:
         self._failed: Counter[str] = Counter()
         self._passed: dict[str, object] = {}
+        self._late: set[str] = set()
+
+    def is_late(self, case: str) -> bool:
+        """Whether its last reading failed: where others are read first, these tell whether the source is there."""
+        return case in self._late
 
     async def of(
         self, case: str, read: Callable[[], Awaitable[Shown]], version: object = None
@@ -68,14 +73,16 @@ class Readings:
             return instead
         try:
             shown: Shown | Other = await read()
-        except Away:
-            raise
         except Unanswered as failure:
+            self._late.add(what)
+            if isinstance(failure, Away):
+                raise
             self._failed[what] += 1
             if self._failed[what] < _ROUNDS:
                 raise
             _log.warning("passed over %s rounds=%d: %s", what, _ROUNDS, failure)
             self._passed[what] = version
             shown = instead
+        self._late.discard(what)
         del self._failed[what]  # a Counter lets what it does not count be deleted
         return shown

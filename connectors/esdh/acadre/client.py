@@ -24,7 +24,7 @@ from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Patience, Unanswered, whole, whole_xml
+from connectors.retry import Asker, Away, Patience, Unanswered, whole, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
 from connectors.unread import Readings
@@ -157,17 +157,22 @@ class AcadrePoller:
         return address if (address.scheme, address.host) == (base.scheme, base.host) else None
 
     async def _read_all(self, hits: Sequence[Hit]) -> list[Mapping[str, Any]]:
+        """Those that failed before come last: SOAP can be away while REST is there, and that says nothing of a case."""
         contacts: dict[str, Any] = {}
-        read = [await self._read(hit, contacts) for hit in hits]
-        return [case for case in read if case is not None]
+        there, read = len(hits) == 1, []
+        for hit in sorted(hits, key=lambda hit: self.readings.is_late(hit.identity)):
+            if (case := await self._read(hit, contacts, there=there)) is not None:
+                read.append(case)
+            there = True
+        return read
 
-    async def _read(self, hit: Hit, contacts: dict[str, Any]) -> Mapping[str, Any] | None:
+    async def _read(self, hit: Hit, contacts: dict[str, Any], *, there: bool) -> Mapping[str, Any] | None:
         """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us.
 
         What is not shown in three rounds: without a case it is told of; without a contact translating it refuses the
         case by that contact; without documents or notes all else is right, and nothing is said of them.
         """
-        case = await self.readings.of(hit.identity, partial(self._case, hit.identity), hit.changed)
+        case = await self.readings.of(hit.identity, partial(self._case, hit.identity, there=there), hit.changed)
         if not isinstance(case, Case):
             return case
         listed = case.file.get("Party") or ()
@@ -183,8 +188,14 @@ class AcadrePoller:
         changed = hit.row.get("LastChangedDate")
         return {"CaseFile": case.file, "ContactObject": known, "LastChangedDate": changed, **journal}
 
-    async def _case(self, key: str) -> Case | None:
-        shown = await self._soap("GetCase", key)
+    async def _case(self, key: str, *, there: bool) -> Case | None:
+        """there: whether SOAP has answered for this page, or no other case is on it to tell."""
+        try:
+            shown = await self._soap("GetCase", key)
+        except AcadreError:
+            raise
+        except Unanswered as silence:
+            raise silence if there else Away(str(silence)) from None
         return Case(shown) if isinstance(shown, dict) else None
 
     async def _or_none(self, operation: str, key: str, hit: Hit) -> Any:
@@ -199,13 +210,22 @@ class AcadrePoller:
         if operation in _OLDER:
             path = path.replace("V7.asmx", "V4.asmx")
 
+        faulty = False
+
         async def send() -> httpx.Response:
+            nonlocal faulty
+            faulty = False
             response = await self.soap.post(path, content=body, headers=headers)
-            if response.status_code == _FAULT and _final(response.content) is not None:
+            faulty = response.status_code == _FAULT and fault_in(response.content) is not None
+            if faulty and _final(response.content) is not None:
                 return httpx.Response(_OK, content=response.content)
             return response
 
-        response = await self.asker.ask(send)
+        try:
+            response = await self.asker.ask(send)
+        except Unanswered as failure:
+            # A fault is an answer all the same.
+            raise AcadreError(f"{operation} answered with a fault") if faulty else failure from None
         if response.status_code != _OK:
             raise AcadreError(f"{operation} answered {response.status_code}")
         if (fault := _final(response.content)) is not None:
