@@ -16,6 +16,9 @@ from typing import Final
 import httpx
 import orjson
 
+from broker.domain.outcome import Rejected
+from broker.intake.xml import parse
+
 _log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BUSY: Final = 429
@@ -28,6 +31,10 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
 
     Each vendor's own error, for an answer of another form than was asked for, is one: it ends a round and no more.
     """
+
+
+class Away(Unanswered):
+    """The server is left alone, or is away altogether: this says nothing of what it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,13 @@ async def whole(response: httpx.Response) -> None:
             raise httpx.RemoteProtocolError("half an answer") from None
 
 
+async def whole_xml(response: httpx.Response) -> None:
+    """The same for XML."""
+    await response.aread()
+    if response.is_success and isinstance(parse(response.content), Rejected):
+        raise httpx.RemoteProtocolError("half an answer")
+
+
 class Asker:
     """One caller's view of one server; requests go one at a time.
 
@@ -75,7 +89,7 @@ class Asker:
 
     async def ask(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         """The first answer that is not "later". Raises Unanswered, at once while the server is left alone."""
-        failure = "left alone"
+        failure = ""
         for attempt in range(self._patience.attempts):
             if self._patience.clock() < self._rests_until:
                 break
@@ -97,7 +111,7 @@ class Asker:
                     self._failed()
             if attempt + 1 < self._patience.attempts:
                 await self._patience.sleep(self._delay(attempt) if wanted is None else wanted)
-        raise Unanswered(failure)
+        raise Unanswered(failure) if failure else Away("left alone")
 
     def _failed(self) -> None:
         """Once it is open, each failure opens it again: what is asked after the rest is a single probe."""

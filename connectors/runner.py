@@ -1,7 +1,8 @@
 """The only poll loop: ask the vendor, push to the broker, remember how far. Vendors bring a `Poller`.
 
 The cursor is written only after the broker has answered, so a process killed anywhere asks again for what
-may not have arrived; the broker knows a repeated registration and calls it a duplicate.
+may not have arrived; the broker knows a repeated registration and calls it a duplicate. A page that is larger than the
+broker takes goes in parts, and the cursor is written after the last of them.
 """
 
 import asyncio
@@ -9,35 +10,52 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 import httpx
+import orjson
 
 from broker import tracing
 from broker.domain.trace import TRACEPARENT
 from broker.intake.connector import load
+from broker.intake.xml import LARGEST
+from connectors.receiving import receiving
 from connectors.retry import Asker, Patience, Unanswered
 
 _log = logging.getLogger(__name__)
 # 422: nothing of the batch could be used, and the broker has said why of each. Asking again would not help.
 _TAKEN: Final = frozenset({202, 422})
+_TOO_LARGE: Final = 413
 
 Cursor = Mapping[str, Any]
 """How far a poller has come: JSON, its own words, empty at the very start."""
+Answers = Sequence[Mapping[str, Any]]
 Unknown = Callable[[bytes], Mapping[str, int]]
 """Which fields of a body no model names, and how often: a vendor's new release shows here first."""
 
 
+def halves_of_list(body: bytes) -> Sequence[bytes]:
+    """A JSON list as two shorter ones; nothing where there are no two."""
+    cases = orjson.loads(body)
+    half = len(cases) // 2 if isinstance(cases, list) else 0
+    return [orjson.dumps(cases[:half]), orjson.dumps(cases[half:])] if half else []
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Cases that changed, as a body in the vendor's own form, and how far that is."""
+    """Cases that changed, as a body in the vendor's own form, and how far that is.
+
+    halves: a body -> two smaller ones with the same cases between them; nothing where it has one.
+    """
 
     body: bytes
     count: int
     cursor: Cursor
+    halves: Callable[[bytes], Sequence[bytes]] = halves_of_list
 
 
 class Poller(Protocol):
@@ -57,6 +75,10 @@ class Closing(Protocol):
 
 class Refused(Exception):  # noqa: N818 - what happened, said in one word
     """The broker does not take this sender's requests: a person must look. Carries the status only."""
+
+
+class TooLarge(Refused):
+    """The body is larger than the broker takes at once."""
 
 
 class CursorFile:
@@ -102,11 +124,15 @@ class Broker:
     media_type: str = "application/json"
 
     async def push(self, body: bytes) -> Mapping[str, Any]:
-        """Hand over one batch. Raises Refused, or Unanswered after many attempts."""
+        """Hand over one batch. Raises Refused, TooLarge, or Unanswered after many attempts."""
+        if len(body) > LARGEST:
+            raise TooLarge(f"more than {LARGEST} bytes")
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": self.media_type}
         headers[TRACEPARENT] = str(tracing.fresh())
         address = f"/v1/events/{self.system}"
         response = await self.asker.ask(lambda: self.client.post(address, content=body, headers=headers))
+        if response.status_code == _TOO_LARGE:
+            raise TooLarge(f"status {_TOO_LARGE}")
         if response.status_code not in _TAKEN:
             raise Refused(f"status {response.status_code}")
         answer = response.json()
@@ -114,6 +140,20 @@ class Broker:
             # A proxy's own 422 is no receipt: without one nothing counts as delivered.
             raise Refused("no receipt in the answer")
         return answer
+
+
+async def push_in_parts(broker: Broker, body: bytes, halves: Callable[[bytes], Sequence[bytes]]) -> Answers:
+    """The answers to all parts of what is larger than the broker takes, or than what stands before it lets through.
+
+    Raises what `push` does: TooLarge for one case that is too large by itself.
+    """
+    try:
+        return [await broker.push(body)]
+    except TooLarge:
+        parts = await asyncio.to_thread(halves, body)
+        if not parts:
+            raise
+    return [answer for part in parts for answer in await push_in_parts(broker, part, halves)]
 
 
 def nothing(body: bytes) -> Mapping[str, int]:
@@ -128,14 +168,14 @@ async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile, unknown
     strange: Counter[str] = Counter()
     async for page in poller.changes(cursors.read()):
         if page.count:
-            answer = await broker.push(page.body)
+            answers = await push_in_parts(broker, page.body, page.halves)
             delivered += page.count
             strange.update(unknown(page.body))
             _log.info(
-                "delivered cases=%d accepted=%s rejected=%d",
+                "delivered cases=%d accepted=%d rejected=%d",
                 page.count,
-                answer["accepted"],
-                len(answer.get("rejected", ())),
+                sum(answer["accepted"] for answer in answers),
+                sum(len(answer.get("rejected", ())) for answer in answers),
             )
         cursors.write(page.cursor)
     if strange:
@@ -177,7 +217,8 @@ async def serve(
     """Run one vendor's poll loop from its configuration file, until `stop`: a round under way is finished first.
 
     The body goes as the first media type that the connector speaks.
-    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets.
+    `config` has `broker {url, token}`, `cursor` (a path), `every` (seconds) and `vendor {…}`, which `make` gets. With
+    `listen {host, port}` too, what the vendor tells by itself is taken there.
     """
     async with httpx.AsyncClient(base_url=config["broker"]["url"], timeout=60) as client:
         speaking = load(system)
@@ -185,8 +226,11 @@ async def serve(
         broker = Broker(client, Asker(Patience()), system, config["broker"]["token"], media_type)
         cursors = CursorFile(Path(config["cursor"]))
         poller = make(config["vendor"])
+        receiver = None if speaking is None or "listen" not in config else speaking.receiver
+        hook = nullcontext() if receiver is None else receiving(receiver(config["vendor"]), config["listen"], stop)
         try:
-            await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
+            async with hook:
+                await run(poller, broker, cursors, stop, float(config.get("every", 10)), unknown)
         finally:
             if isinstance(poller, Closing):
                 await poller.aclose()

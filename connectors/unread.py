@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from broker.domain.document import Event
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.retry import Unanswered
+from connectors.retry import Away, Unanswered
 
 _log = logging.getLogger(__name__)
 _UNREAD: Final = "unread"
@@ -20,6 +20,7 @@ _ROUNDS: Final = 3
 _STATUSES: Final = range(100, 600)
 
 Shown = TypeVar("Shown")
+Other = TypeVar("Other")
 Translate = Callable[[object, Source], Sequence[Event] | Rejected]
 
 
@@ -47,16 +48,41 @@ class Readings:
 
     def __init__(self) -> None:
         self._failed: Counter[str] = Counter()
+        self._passed: dict[str, object] = {}
+        self._late: set[str] = set()
 
-    async def of(self, case: str, read: Callable[[], Awaitable[Shown]]) -> Shown | Mapping[str, Any]:
-        """What `read` gives, or `unread` when it has failed often enough. Raises Unanswered before that."""
+    def is_late(self, case: str) -> bool:
+        """Whether its last reading failed: where others are read first, these tell whether the source is there."""
+        return case in self._late
+
+    async def of(
+        self, case: str, read: Callable[[], Awaitable[Shown]], version: object = None
+    ) -> Shown | Mapping[str, Any]:
+        """What `read` gives, or `unread` when it has failed often enough. Raises Unanswered before that.
+
+        version: of the case as it is now. One that was passed over is not asked for again: where a page has several,
+            each would begin anew while the next is tried.
+        """
+        return await self.or_else(unread(case), case, read, version)
+
+    async def or_else(
+        self, instead: Other, what: str, read: Callable[[], Awaitable[Shown]], version: object = None
+    ) -> Shown | Other:
+        """The same of what a case can be without."""
+        if version is not None and self._passed.get(what) == version:
+            return instead
         try:
-            shown: Shown | Mapping[str, Any] = await read()
+            shown: Shown | Other = await read()
         except Unanswered as failure:
-            self._failed[case] += 1
-            if self._failed[case] < _ROUNDS:
+            self._late.add(what)
+            if isinstance(failure, Away):
                 raise
-            _log.warning("passed over case=%s rounds=%d: %s", case, _ROUNDS, failure)
-            shown = unread(case)
-        del self._failed[case]  # a Counter lets what it does not count be deleted
+            self._failed[what] += 1
+            if self._failed[what] < _ROUNDS:
+                raise
+            _log.warning("passed over %s rounds=%d: %s", what, _ROUNDS, failure)
+            self._passed[what] = version
+            shown = instead
+        self._late.discard(what)
+        del self._failed[what]  # a Counter lets what it does not count be deleted
         return shown

@@ -67,6 +67,8 @@ def show(system: str, *, as_json: bool) -> None:
         click.echo(f"  {name}: {meaning}")
     if polling is not None:
         click.echo(f"\nThe table `vendor` of `connector run`:\n  {polling}")
+    if one.receiver is not None:
+        click.echo(f"\nWith `listen` it takes there what the vendor tells by itself:\n  {inspect.getdoc(one.receiver)}")
 
 
 @connector.command()
@@ -118,10 +120,15 @@ def check(
     "--config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
-    help="`broker {url, token}` (or SAGSBRO_TOKEN), `cursor` (a file), `every` (seconds), `vendor {...}`.",
+    help="`broker {url, token}` (or SAGSBRO_TOKEN), `cursor` (a file), `every` (seconds), `vendor {...}`; for webhooks"
+    " `listen {port, host}`.",
 )
 def run(system: str, config: Path) -> None:
-    """Poll a vendor's system until SIGTERM or Ctrl-C. How far it has come stands in the file `cursor`."""
+    """Poll a vendor's system until SIGTERM or Ctrl-C. How far it has come stands in the file `cursor`.
+
+    With `listen`, webhooks of a vendor that has some are taken there meanwhile, as plain HTTP; on 127.0.0.1 where no
+    host is said.
+    """
     speaking = _loaded(system)
     if speaking.poller is None:
         raise click.ClickException(f"{system} is not polled: it pushes to /v1/events/{system}")
@@ -129,6 +136,8 @@ def run(system: str, config: Path) -> None:
     missing = [name for name in ("broker", "cursor", "vendor") if name not in said]
     if missing:
         raise click.ClickException(f"the configuration lacks {', '.join(missing)}")
+    if "listen" in said and speaking.receiver is None:
+        raise click.ClickException(f"{system} tells of nothing by itself: there is nothing to listen for")
     _log_to_stderr(system)
     logs.tell("started", system=system)
     try:

@@ -82,6 +82,8 @@ class Connector:
     notes: what is publicly known of the system, what is assumed, how it is asked. For people.
     settings: what `Source.config` may hold, each with its meaning.
     poller: from the configuration's table `vendor` -> what the poll loop asks; None where the vendor pushes.
+    receiver: from the same table -> an ASGI application for what the vendor tells by itself, served beside the poll
+        loop; None where it tells of nothing.
     unknown: the fields of a payload that nothing reads, and how often each stands there.
     service: how it is called at an address of its own, where it is.
     tells_changes_only: the poller takes them out of a queue, so it cannot be asked for all that the system has.
@@ -100,6 +102,7 @@ class Connector:
     service: Service | None = None
     tells_changes_only: bool = False
     cannot: Mapping[str, str] = field(default_factory=dict, hash=False)
+    receiver: Callable[[Mapping[str, Any]], Any] | None = None
 
     def unknown_in(self, body: bytes) -> Mapping[str, int]:
         """The same of all payloads in a body."""

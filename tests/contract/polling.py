@@ -145,13 +145,50 @@ class World(ABC):
             self.put(number, number * minutes, f"Sag {number}")
 
 
+class Broken(httpx.AsyncBaseTransport):
+    """A connection on which what is asked with one of `words` in it, in address or body, is always answered so."""
+
+    def __init__(self, behind: httpx.AsyncBaseTransport, *words: str, status: int = 500) -> None:
+        self.behind = behind
+        self.words = list(words)
+        self.status = status
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        said = str(request.url) + (await request.aread()).decode()
+        if any(word in said for word in self.words):
+            self.asked += 1
+            return httpx.Response(self.status)
+        return await self.behind.handle_async_request(request)
+
+
+def in_rounds(poller: Poller, door: Broker, cursors: CursorFile, clock: Clock | None = None) -> tuple[int, int]:
+    """As the loop does, until one round comes to its end: how many did not, and the cases handed over by the last.
+
+    clock: goes on by ten minutes after a round that did not: whoever rests has rested.
+    """
+
+    async def rounds() -> tuple[int, int]:
+        for ended in range(20):
+            try:
+                return ended, await poll_once(poller, door, cursors)
+            except Unanswered:
+                if clock is not None:
+                    clock.time += 600
+        raise AssertionError("no round comes to its end")
+
+    return asyncio.run(rounds())
+
+
 class GoesOn(ABC):
     """What a poller that reads case by case must do when it is disturbed: a subclass says what its world is."""
 
     error: type[Exception]
-    """What half an answer is called."""
+    """What an answer of another form is called."""
     halves: Sequence[httpx.Response]
-    """Answers that are cut short, or of another form."""
+    """Answers of another form."""
+    cut: Sequence[httpx.Response] = ()
+    """Answers that are cut short: asked for again in place."""
 
     @abstractmethod
     def world(self, path: Path, count: int) -> Any:
@@ -165,7 +202,14 @@ class GoesOn(ABC):
         assert world.poll() == 9
         assert world.clock.waits.count(7.0) == 2
 
-    def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(self, tmp_path: Path) -> None:
+    def test_half_an_answer_is_asked_for_again(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path, 9)
+        world.connection.faults = list(self.cut)
+
+        assert world.poll() == 9
+        assert not world.connection.faults
+
+    def test_an_answer_of_another_form_ends_the_round_and_the_next_one_has_it_all(self, tmp_path: Path) -> None:
         world = self.world(tmp_path, 1)
         for answer in self.halves:
             world.connection.faults = [answer]
@@ -359,7 +403,7 @@ class SurvivesEverything(ABC):
     def test_what_the_broker_has_not_judged_is_sent_again(self, tmp_path: Path) -> None:
         world = self.world(tmp_path)
         world.put_all(range(2))
-        world.inbox.answers = [httpx.Response(413)]
+        world.inbox.answers = [httpx.Response(403)]
 
         with pytest.raises(Refused):
             world.poll()

@@ -13,12 +13,15 @@ import pytest
 from broker.domain.case import CaseEvent
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Source
-from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access, whole_xml
+from connectors.esdh.acadre import CONNECTOR
+from connectors.esdh.acadre.client import AcadreError, AcadrePoller, Access
 from connectors.esdh.acadre.simulator import Simulator
 from connectors.esdh.acadre.translate import translate
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, Unanswered, whole
-from tests.contract.polling import START, SurvivesEverything, World
+from connectors.retry import Asker, Unanswered, whole, whole_xml
+from connectors.runner import poll_once
+from connectors.unread import unread
+from tests.contract.polling import START, SurvivesEverything, World, in_rounds
 
 GUID = "0B9F6A58-3F0E-4D57-8F35-5FB8A0F3C001"
 CONTACT = {
@@ -50,15 +53,34 @@ def case_file(number: int, title: str) -> dict[str, Any]:
     }
 
 
+class Refusing(httpx.ASGITransport):
+    """Some operations on some keys are always answered with that status."""
+
+    def __init__(self, app: Any, broken: list[tuple[str, str]], status: int, fault: bytes) -> None:
+        super().__init__(app)
+        self.broken = broken
+        self.status = status
+        self.fault = fault
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        operation, body = request.headers.get("soapaction", ""), (await request.aread()).decode()
+        if any(name in operation and f">{key}<" in body for name, key in self.broken):
+            return httpx.Response(self.status, content=self.fault)
+        return await super().handle_async_request(request)
+
+
 @dataclass
 class AcadreWorld(World):
     page: int = 10
     shape: str = "pws"
     user: str = "TEST\\svc"
     simulator: Simulator = field(default_factory=lambda: Simulator([], [CONTACT]))
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    status: int = 500
+    fault: bytes = b""
 
     def poller(self) -> AcadrePoller:
-        transport = httpx.ASGITransport(self.simulator.app)
+        transport = Refusing(self.simulator.app, self.broken, self.status, self.fault)
         address = "https://acadre.example"
         rest = httpx.AsyncClient(transport=transport, base_url=address, event_hooks={"response": [whole]})
         soap = httpx.AsyncClient(
@@ -173,6 +195,72 @@ def test_documents_and_notes_come_with_their_case_and_their_levels(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize("status", [500, 400])
+@pytest.mark.parametrize(
+    ("operation", "missing"), [("GetCase", "all"), ("GetAllDocuments", "DocumentOutput"), ("GetAllMemo", "Memo")]
+)
+def test_what_is_not_shown_holds_nobody_up(tmp_path: Path, operation: str, missing: str, status: int) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(35))
+    world.broken = [(operation, "12"), (operation, "15")]
+    world.status = status
+
+    ended, _ = in_rounds(world.poller(), world.broker(), world.cursors)
+
+    assert len(world.inbox.payloads) == 35
+    assert ended <= 6
+    if missing == "all":
+        told = [one for one in world.inbox.payloads if "unread" in one]
+        assert sorted(told, key=str) == [unread("12"), unread("15")]
+        assert isinstance(CONNECTOR.translate(told[0], Source("acadre", "55133018")), Rejected)
+    else:
+        without = {one["CaseFile"]["CaseFileIdentifier"] for one in world.inbox.payloads if missing not in one}
+        assert without == {"12", "15"}
+    assert world.poll() == 0
+
+
+def test_while_soap_alone_is_away_nothing_is_passed_over(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(9))
+    world.broken = [("GetCase", str(number)) for number in range(9)]
+    poller = world.poller()
+    for _ in range(30):
+        with pytest.raises(Unanswered):
+            asyncio.run(poll_once(poller, world.broker(), world.cursors))
+        world.clock.time += 600
+    world.broken.clear()
+
+    assert asyncio.run(poll_once(poller, world.broker(), world.cursors)) == 9
+    assert not any("unread" in one for one in world.inbox.payloads)
+
+
+@pytest.mark.parametrize("numbers", [[1], [1, 2]])
+def test_a_fault_is_an_answer_and_is_counted_also_where_no_other_case_is_there(
+    tmp_path: Path, numbers: list[int]
+) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(numbers)
+    world.broken = [("GetCase", str(number)) for number in numbers]
+    world.fault = b"<e:Envelope xmlns:e='u'><e:Body><e:Fault>System_NullReference</e:Fault></e:Body></e:Envelope>"
+
+    in_rounds(world.poller(), world.broker(), world.cursors, world.clock)
+
+    assert sorted(one["unread"]["case"] for one in world.inbox.payloads) == list(map(str, numbers))
+
+
+def test_a_contact_that_is_not_shown_is_told_of_by_the_broker(tmp_path: Path) -> None:
+    world = AcadreWorld(tmp_path)
+    world.put_all(range(3))
+    world.broken = [("GetContact", GUID)]
+
+    in_rounds(world.poller(), world.broker(), world.cursors)
+
+    assert len(world.inbox.payloads) == 3
+    for payload in world.inbox.payloads:
+        rejected = CONNECTOR.translate(payload, Source("acadre", "55133018"))
+        assert getattr(rejected, "pointer", "") == "/CaseFile/Party/0/ContactReference"
+
+
 def test_a_contact_is_asked_for_once_a_page(tmp_path: Path) -> None:
     world = AcadreWorld(tmp_path)
     world.put_all(range(9))
@@ -224,7 +312,11 @@ def test_a_fault_of_another_kind_is_asked_again(tmp_path: Path) -> None:
     world.put(1, 1, "Sag 1")
     fault = b"<e:Envelope xmlns:e='u'><e:Body><e:Fault>System_TimeoutException</e:Fault></e:Body></e:Envelope>"
 
+    asked = 0
+
     async def faulty(request: httpx.Request) -> httpx.Response:  # noqa: ARG001 - whatever is asked
+        nonlocal asked
+        asked += 1
         return httpx.Response(500, content=fault)
 
     before = world.poller()
@@ -239,8 +331,9 @@ def test_a_fault_of_another_kind_is_asked_again(tmp_path: Path) -> None:
         async for _ in broken.changes({}):
             pass
 
-    with pytest.raises(Unanswered, match=r"^status 500$"):
+    with pytest.raises(AcadreError, match=r"^GetCase answered with a fault$"):
         asyncio.run(poll())
+    assert asked == 8
 
 
 @pytest.mark.parametrize(

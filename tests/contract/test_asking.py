@@ -12,10 +12,11 @@ import pytest
 
 from broker.domain.trace import read
 from broker.intake.connector import load
+from connectors import runner
 from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.payload import unknown_fields
 from connectors.retry import Asker, Unanswered
-from connectors.runner import Broker, Cursor, CursorFile, Page, poll_once, run
+from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, TooLarge, poll_once, run
 from tests.contract.polling import Clock, Inbox, broker
 
 Send = Callable[[], Awaitable[httpx.Response]]
@@ -162,6 +163,58 @@ def test_a_round_ends_with_the_count_of_what_was_left_out(tmp_path: Path, caplog
 
     assert caplog.records[-1].getMessage().startswith('fields left out {"Personer.MorCPR": 4, ')
     assert "0101455001" not in caplog.text
+
+
+class Narrow(Inbox):
+    """A broker's door, or a proxy before it, that takes so many bytes at once."""
+
+    most = 60
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(413) if len(request.content) > self.most else super().__call__(request)
+
+
+class Changed:
+    """A page of cases."""
+
+    def __init__(self, *cases: object) -> None:
+        self.cases = cases
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - always the same
+        yield Page(json.dumps(self.cases).encode(), len(self.cases), {"at": 1})
+
+
+@pytest.mark.parametrize("most", [60, 300])
+def test_a_page_larger_than_the_broker_takes_goes_in_parts_before_the_cursor_is_written(
+    tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, cursors = Narrow(), CursorFile(tmp_path / "c")
+    # Once the broker says so, once it is not even tried.
+    inbox.most = most
+    monkeypatch.setattr(runner, "LARGEST", 360 - most)
+    cases = [{"Id": number, "Titel": "å" * 5} for number in range(9)]
+    door = broker(inbox, Clock(), "sbsys")
+    assert asyncio.run(poll_once(Changed(*cases), door, cursors)) == 9
+
+    assert inbox.payloads == cases
+    assert max(map(len, inbox.bodies)) <= 60
+    assert cursors.read() == {"at": 1}
+
+
+def test_a_part_that_is_refused_leaves_the_cursor_where_it_was(tmp_path: Path) -> None:
+    inbox, cursors = Narrow(), CursorFile(tmp_path / "c")
+    inbox.answers = [httpx.Response(202, json={"accepted": 1}), httpx.Response(403)]
+    with pytest.raises(Refused, match=r"^status 403$"):
+        asyncio.run(poll_once(Changed(*[{"Titel": "a" * 30}] * 3), broker(inbox, Clock(), "sbsys"), cursors))
+
+    assert cursors.read() == {}
+
+
+def test_one_case_that_is_too_large_by_itself_is_for_a_person(tmp_path: Path) -> None:
+    with pytest.raises(TooLarge, match=r"^status 413$"):
+        asyncio.run(
+            poll_once(Changed({"Titel": "a" * 90}), broker(Narrow(), Clock(), "sbsys"), CursorFile(tmp_path / "c"))
+        )
 
 
 def test_each_batch_is_a_trace_of_its_own_and_the_same_when_it_is_sent_again() -> None:

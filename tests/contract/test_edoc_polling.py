@@ -15,10 +15,10 @@ from connectors.esdh.edoc import CONNECTOR
 from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
 from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker
+from connectors.retry import Asker, whole_xml
 from connectors.runner import CursorFile, poll_once
 from connectors.times import micros
-from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
+from tests.contract.polling import Broken, Clock, Faulty, GoesOn, Inbox, broker, in_rounds
 
 START = datetime(2024, 3, 18, 9)  # noqa: DTZ001 - its times are local, and say so by saying nothing
 
@@ -52,11 +52,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.simulator = Simulator(self.cases, largest=self.largest, now=lambda: NOW)
-        self.connection = Faulty(httpx.ASGITransport(self.simulator.app))
+        self.broken = Broken(httpx.ASGITransport(self.simulator.app))
+        self.connection = Faulty(self.broken)
 
-    def poll(self, cursors: CursorFile | None = None) -> int:
+    def poller(self) -> EdocPoller:
         client = httpx.AsyncClient(
-            transport=self.connection, base_url="https://edoc.example", auth=Ntlm(self.user, "secret")
+            transport=self.connection,
+            base_url="https://edoc.example",
+            auth=Ntlm(self.user, "secret"),
+            event_hooks={"response": [whole_xml]},
         )
         access = Access(
             "/edocdotnetapi/edoc.asmx",
@@ -65,24 +69,33 @@ class World:
             passed_over=self.passed_over,
             documents=self.documents,
         )
-        poller = EdocPoller(client, Asker(self.clock.patience()), access)
+        return EdocPoller(client, Asker(self.clock.patience()), access)
+
+    def poll(self, cursors: CursorFile | None = None) -> int:
         door = broker(self.inbox, self.clock, "edoc")
-        return asyncio.run(poll_once(poller, door, cursors or CursorFile(self.path / "cursor.json")))
+        return asyncio.run(poll_once(self.poller(), door, cursors or CursorFile(self.path / "cursor.json")))
 
     @property
-    def delivered(self) -> list[str]:
+    def payloads(self) -> list[Any]:
         found: list[Any] = []
         for body in self.inbox.bodies:
             cases = CONNECTOR.split(body)
             assert not isinstance(cases, Rejected)
             found += cases
-        return [one["TitleText"] for one in found]
+        return found
+
+    @property
+    def delivered(self) -> list[str]:
+        return [one["TitleText"] for one in self.payloads]
 
 
 class TestEdocGoesOn(GoesOn):
     error = EdocError
-    halves = (
+    cut = (
         httpx.Response(200, headers=DATE, content=b"<soap:Envelope"),
+        httpx.Response(200, headers=DATE, content=b""),
+    )
+    halves = (
         httpx.Response(200, headers=DATE, content=b"<Envelope><SearchCaseFileResult/></Envelope>"),
         httpx.Response(200, headers=DATE, content=b"<Envelope/>"),
         httpx.Response(200, content=b"<Envelope/>"),
@@ -186,6 +199,52 @@ def test_a_case_that_is_not_for_us_holds_nobody_up_once_somebody_has_said_so(tmp
 
     assert world.poll() == 1
     assert world.poll() == 0
+
+
+@pytest.mark.parametrize("status", [500, 400])
+def test_cases_that_are_not_shown_hold_nobody_up(tmp_path: Path, status: int) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(35)])
+    world.broken.words, world.broken.status = (
+        [f"{number}&lt;/edoc:CaseFileIdentifier" for number in (200012, 200015)],
+        status,
+    )
+
+    ended, _ = in_rounds(world.poller(), broker(world.inbox, world.clock, "edoc"), CursorFile(tmp_path / "cursor.json"))
+
+    assert ended == 4
+    told = [one for one in world.payloads if "unread" in one]
+    assert (len(world.payloads), [one["unread"]["case"] for one in told]) == (35, ["200012", "200015"])
+    assert isinstance(CONNECTOR.translate(told[0], Source("edoc", "55133018")), Rejected)
+
+
+def test_documents_that_are_not_shown_keep_no_case_back(tmp_path: Path) -> None:
+    world = World(tmp_path, [{**case(number), "Documents": {"Document": []}} for number in range(3)], documents=True)
+    world.broken.words = ["200001&lt;/edoc:CaseFileIdentifier&gt;&lt;/edoc:SearchCriterias&gt;&lt;/Root"]
+
+    in_rounds(world.poller(), broker(world.inbox, world.clock, "edoc"), CursorFile(tmp_path / "cursor.json"))
+
+    assert [(one["TitleText"], "Documents" in one) for one in world.payloads] == [
+        ("Sag 0", True),
+        ("Sag 1", False),
+        ("Sag 2", True),
+    ]
+
+
+def test_an_error_that_nobody_has_decided_on_is_not_passed_over_however_often_it_comes(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(1), case(2)])
+    world.simulator.errors["200002"] = "1001"
+
+    with pytest.raises(AssertionError, match="no round comes to its end"):
+        in_rounds(world.poller(), broker(world.inbox, world.clock, "edoc"), CursorFile(tmp_path / "cursor.json"))
+
+
+def test_a_page_larger_than_the_broker_takes_goes_in_parts(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(10)])
+    world.inbox.answers = [httpx.Response(413), httpx.Response(413)]
+
+    assert world.poll() == 10
+    assert [len(CONNECTOR.split(body)) for body in world.inbox.bodies] == [2, 3, 5]  # type: ignore[arg-type]
+    assert world.delivered == [f"Sag {number}" for number in range(10)]
 
 
 def test_a_code_that_is_none_is_not_repeated() -> None:

@@ -1,7 +1,7 @@
 """From a simulated GetOrganized to a simulated broker: nothing changed is missed, whatever goes wrong in between."""
 
 import asyncio
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +16,14 @@ from connectors.esdh.getorganized.client import Access, GetOrganizedError, GetOr
 from connectors.esdh.getorganized.simulator import USER, Simulator
 from connectors.esdh.getorganized.translate import attributes
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker
+from connectors.retry import Asker, whole
 from connectors.runner import Cursor, CursorFile, poll_once
 from connectors.times import COPENHAGEN
-from tests.contract.polling import Clock, Faulty, GoesOn, Inbox, broker
+from connectors.unread import unread
+from tests.contract.polling import Broken, Clock, Faulty, GoesOn, Inbox, broker, in_rounds
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
+JSON = {"Content-Type": "application/json"}
 
 
 def local(moment: datetime) -> str:
@@ -52,11 +54,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.simulator = Simulator(self.cases, plain=self.plain, now=lambda: self.now)
-        self.connection = Faulty(httpx.ASGITransport(self.simulator.app))
+        self.broken = Broken(httpx.ASGITransport(self.simulator.app))
+        self.connection = Faulty(self.broken)
 
     def poller(self) -> GetOrganizedPoller:
         client = httpx.AsyncClient(
-            transport=self.connection, base_url="https://go.example", auth=Ntlm(self.user, "secret")
+            transport=self.connection,
+            base_url="https://go.example",
+            auth=Ntlm(self.user, "secret"),
+            event_hooks={"response": [whole]},
         )
         return GetOrganizedPoller(client, Asker(self.clock.patience()), Access(self.filters, self.page))
 
@@ -66,14 +72,17 @@ class World:
 
     @property
     def delivered(self) -> list[str]:
-        rows = (attributes(one["Metadata"]) for body in self.inbox.bodies for one in json.loads(body))
+        rows = (attributes(one.get("Metadata")) for one in self.inbox.payloads)
         return [row["ows_Title"] for row in rows if row is not None]
 
 
 class TestGetOrganizedGoesOn(GoesOn):
     error = GetOrganizedError
+    cut = (
+        httpx.Response(200, content=b'{"ResultsXml":"<Cases><ServiceStatus Status=\\"Succ', headers=JSON),
+        httpx.Response(200, content=b'{"Metadata":"<z:r', headers=JSON),
+    )
     halves = (
-        httpx.Response(200, content=b'{"ResultsXml":"<Cases><ServiceStatus Status=\\"Succ'),
         httpx.Response(200, json={"ResultsXml": "<Cases><ServiceStatus"}),
         httpx.Response(200, json={"Message": "no"}),
         httpx.Response(200, json=[]),
@@ -115,6 +124,67 @@ def test_a_case_that_changes_behind_the_walk_is_in_the_next_one(tmp_path: Path) 
 
     assert world.poll() == 1
     assert world.delivered == ["Ændret"]
+
+
+@pytest.mark.parametrize(
+    "gone", [[3], [0, 9], [9], range(5), range(10), range(9, 12), range(1, 10)], ids=lambda gone: str(list(gone))
+)
+@pytest.mark.parametrize("after", [1, 2])
+def test_cases_deleted_while_the_walk_is_at_its_work_hide_no_others(
+    tmp_path: Path, gone: Sequence[int], after: int
+) -> None:
+    world = World(tmp_path, [case(number) for number in range(35)])
+    numbers = {case(number)["ows_CaseID"] for number in gone}
+
+    async def walk() -> None:
+        pages = 0
+        async for page in world.poller().changes({}):
+            pages += 1
+            world.inbox.bodies.append(page.body)
+            if pages == after:
+                world.simulator.cases = [one for one in world.simulator.cases if one["ows_CaseID"] not in numbers]
+
+    asyncio.run(walk())
+
+    assert set(world.delivered) >= {f"Sag {number}" for number in range(35) if number not in gone}
+    assert len(world.delivered) <= 45
+
+
+def test_a_walk_that_was_begun_before_places_were_kept_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number) for number in range(35)])
+    CursorFile(tmp_path / "cursor.json").write({"at": 0, "seen": {}, "started": 1, "filter": 0, "index": 10})
+
+    assert world.poll() == 25
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_letters_that_no_xml_can_hold_are_handed_on_and_refused_by_the_case(tmp_path: Path, plain: bool) -> None:  # noqa: FBT001
+    world = World(tmp_path, [case(number) for number in range(35)], plain=plain)
+    world.simulator.spoiled.add("EMN-2024-000012")
+
+    assert world.poll() == 35
+    assert world.poll() == 0
+    (payload,) = [one for one in CONNECTOR.split(world.inbox.bodies[1]) if not isinstance(one["Metadata"], dict)]  # type: ignore[index, union-attr]
+    refused = CONNECTOR.translate(payload, Source("getorganized", "55133018"))
+    assert isinstance(refused, Rejected)
+    assert refused.pointer == "/Metadata"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_cases_that_are_not_shown_hold_nobody_up(tmp_path: Path, plain: bool) -> None:  # noqa: FBT001
+    world = World(tmp_path, [case(number) for number in range(35)], plain=plain)
+    bad = ["EMN-2024-000012", "EMN-2024-000015"]
+    world.broken.words = bad
+
+    ended, count = in_rounds(
+        world.poller(), broker(world.inbox, world.clock, "getorganized"), CursorFile(tmp_path / "cursor.json")
+    )
+
+    assert (ended, count) == (4, 25)
+    assert len(world.delivered) == 33
+    told = [one for one in world.inbox.payloads if "unread" in one]
+    assert told == [unread(number) for number in bad]
+    assert isinstance(CONNECTOR.translate(told[0], Source("getorganized", "55133018")), Rejected)
 
 
 def test_a_change_in_the_second_of_the_two_equal_hours_is_not_taken_for_an_old_one(tmp_path: Path) -> None:

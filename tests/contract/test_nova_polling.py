@@ -13,7 +13,7 @@ from connectors.esdh.nova.simulator import Simulator
 from connectors.esdh.nova.translate import split
 from connectors.oauth import Authorized, NoToken
 from connectors.retry import Asker, whole
-from tests.contract.polling import START, SurvivesEverything, World
+from tests.contract.polling import START, Broken, SurvivesEverything, World, in_rounds
 
 TOKEN = "realms/NovaIntegration/protocol/openid-connect/token"  # noqa: S105 - an address
 SECRET = {"client_id": "demo", "client_secret": "s3cret", "scope": "client"}
@@ -23,10 +23,11 @@ SECRET = {"client_id": "demo", "client_secret": "s3cret", "scope": "client"}
 class NovaWorld(World):
     rows: int = 10
     simulator: Simulator = field(default_factory=lambda: Simulator([]))
+    transport: httpx.AsyncBaseTransport | None = None
 
     def poller(self) -> NovaPoller:
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.simulator.app),
+            transport=self.transport or httpx.ASGITransport(self.simulator.app),
             base_url="https://nova.example",
             event_hooks={"response": [whole]},
         )
@@ -97,6 +98,23 @@ def test_a_cases_documents_come_with_it_each_with_its_level(tmp_path: Path) -> N
     # Nothing said is not the same as none.
     assert "documents" not in cases[2]
     assert "numberOfDocuments" not in cases[2]
+
+
+@pytest.mark.parametrize("status", [500, 400])
+def test_documents_that_are_not_shown_keep_no_case_back(tmp_path: Path, status: int) -> None:
+    world = NovaWorld(tmp_path)
+    world.put_all(range(35))
+    for one in world.simulator.cases:
+        one["documents"] = [{"documentUuid": "d"}]
+    words = [f'"caseUuid":"00000000-0000-4000-8000-{number:012}"' for number in (12, 15)]
+    world.transport = Broken(httpx.ASGITransport(world.simulator.app), *words, status=status)
+
+    ended, _ = in_rounds(world.poller(), world.broker(), world.cursors)
+
+    assert ended == 4
+    without = {int(case["common"]["uuid"][-12:]) for case in world.inbox.payloads if "documents" not in case}
+    assert (len(world.delivered), without) == (35, {12, 15})
+    assert world.poll() == 0
 
 
 def test_a_nova_that_lists_no_documents_is_asked_all_the_same(tmp_path: Path) -> None:

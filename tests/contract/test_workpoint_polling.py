@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +11,18 @@ from typing import Any
 import httpx
 import pytest
 
+from broker.domain.outcome import Rejected
+from broker.intake.connector import Source
+from connectors.esdh.workpoint import CONNECTOR
 from connectors.esdh.workpoint.client import WorkPointError, WorkPointPoller
 from connectors.esdh.workpoint.receiver import LARGEST, Receiver, Words, is_signed, receiver, told_in
 from connectors.esdh.workpoint.simulator import MODULE, SECRET, Simulator, webhook
 from connectors.esdh.workpoint.waiting import Queue, Told
 from connectors.oauth import Authorized, NoToken
-from connectors.retry import Asker, Unanswered
+from connectors.retry import Asker, Unanswered, whole
 from connectors.runner import CursorFile, poll_once
-from tests.contract.polling import Clock, Faulty, Inbox, KilledAt, broker
+from connectors.unread import unread
+from tests.contract.polling import Broken, Clock, Faulty, Inbox, KilledAt, broker, in_rounds
 
 START = datetime(2024, 3, 18, 9, tzinfo=UTC)
 
@@ -39,7 +44,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.simulator = Simulator(self.items, **self.quirks)
-        self.connection = Faulty(httpx.ASGITransport(self.simulator.app))
+        self.broken = Broken(httpx.ASGITransport(self.simulator.app))
+        self.connection = Faulty(self.broken)
         (self.path / "queue").mkdir(exist_ok=True)
         self.queue = Queue(self.path / "queue")
 
@@ -56,13 +62,17 @@ class World:
     def changed(self, *changes: tuple[str, int]) -> None:
         assert self.tell(*webhook(*changes)) == 200
 
-    def poll(self, cursors: CursorFile | None = None) -> int:
-        client = httpx.AsyncClient(transport=self.connection, base_url="https://workpoint.example")
+    def poller(self) -> WorkPointPoller:
+        client = httpx.AsyncClient(
+            transport=self.connection, base_url="https://workpoint.example", event_hooks={"response": [whole]}
+        )
         form = {"client_id": "demo", "client_secret": self.password, "scope": "s"}
         asked = Authorized(client, Asker(self.clock.patience()), "/tenant/oauth2/v2.0/token", form)
-        poller = WorkPointPoller(asked, self.queue, page=10)
+        return WorkPointPoller(asked, self.queue, page=10)
+
+    def poll(self, cursors: CursorFile | None = None) -> int:
         door = broker(self.inbox, self.clock, "workpoint")
-        return asyncio.run(poll_once(poller, door, cursors or CursorFile(self.path / "cursor.json")))
+        return asyncio.run(poll_once(self.poller(), door, cursors or CursorFile(self.path / "cursor.json")))
 
     @property
     def delivered(self) -> list[Any]:
@@ -201,20 +211,91 @@ def test_a_wrong_secret_ends_the_round_and_is_not_told(tmp_path: Path) -> None:
     assert world.poll() == 1
 
 
-def test_half_an_answer_ends_the_round_and_the_next_one_has_it_all(tmp_path: Path) -> None:
+def test_half_an_answer_is_asked_for_again_and_one_of_another_form_ends_the_round(tmp_path: Path) -> None:
     world = World(tmp_path, {7: columns(7)})
     world.changed(("EntityUpdated", 7))
     token = httpx.Response(200, json={"access_token": "t"})
-
-    for answer, said in (
-        (httpx.Response(200, content=b'{"ID": 7, "Fi'), "no JSON"),
-        (httpx.Response(400), "400"),
-    ):
+    for answer, said in ((httpx.Response(200, content=b"<html>"), "no JSON"), (httpx.Response(400), "400")):
         world.connection.faults = [token, answer]
         with pytest.raises(WorkPointError, match=said):
             world.poll()
 
+    cut = httpx.Response(200, content=b'{"ID": 7, "Fi', headers={"Content-Type": "application/json"})
+    world.connection.faults = [token, cut]
+
     assert world.poll() == 1
+    assert not world.connection.faults
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_items_that_are_not_shown_hold_nobody_up_and_are_told_of(tmp_path: Path, status: int) -> None:
+    world = World(tmp_path, {number: columns(number) for number in range(1, 36)})
+    world.changed(*[("EntityUpdated", number) for number in range(1, 36)])
+    world.broken.words, world.broken.status = [f"{MODULE}/{number}" for number in (20, 35)], status
+    door, cursors = broker(world.inbox, world.clock, "workpoint"), CursorFile(tmp_path / "cursor.json")
+
+    poller, rounds = world.poller(), 0
+    while world.queue.first(1) and rounds < 9:
+        rounds += 1
+        world.clock.time += 600
+        # What fails without a word is counted only in rounds in which another item is shown.
+        world.changed(("EntityUpdated", 1))
+        with suppress(Unanswered):
+            asyncio.run(poll_once(poller, door, cursors))
+
+    told = [one for one in world.delivered if "unread" in one]
+    assert told == [unread(f"{MODULE}/{number}") for number in (20, 35)]
+    assert {one["Item"]["ID"] for one in world.delivered if "Item" in one} == {*range(1, 35)} - {20}
+    assert world.queue.first(1) == {}
+    assert isinstance(CONNECTOR.translate(told[0], Source("workpoint", "55133018")), Rejected)
+
+
+def test_an_item_alone_in_the_queue_that_is_answered_otherwise_is_told_of_too(tmp_path: Path) -> None:
+    world = World(tmp_path, {})
+    world.changed(("EntityUpdated", 20))
+    world.broken.words, world.broken.status = [f"{MODULE}/20"], 400
+
+    ended, count = in_rounds(
+        world.poller(), broker(world.inbox, world.clock, "workpoint"), CursorFile(tmp_path / "cursor.json")
+    )
+
+    assert (ended, count, world.queue.first(1)) == (2, 1, {})
+
+
+def test_items_behind_one_that_is_not_shown_come_in_the_next_round(tmp_path: Path) -> None:
+    world = World(tmp_path, {number: columns(number) for number in range(1, 36)})
+    world.changed(*[("EntityUpdated", number) for number in range(1, 36)])
+    world.broken.words, world.broken.status = [f"{MODULE}/20"], 400
+    poller, door, cursors = world.poller(), broker(world.inbox, world.clock, "workpoint"), CursorFile(tmp_path / "c")
+
+    async def twice() -> None:
+        for _ in range(2):
+            with pytest.raises(WorkPointError):
+                await poll_once(poller, door, cursors)
+
+    asyncio.run(twice())
+
+    assert len(world.delivered) == 34
+
+
+def test_while_workpoint_is_away_nothing_is_passed_over(tmp_path: Path) -> None:
+    world = World(tmp_path, {number: columns(number) for number in range(1, 4)})
+    world.changed(*[("EntityUpdated", number) for number in range(1, 4)])
+    world.broken.words = ["workpoint.example"]
+    poller, door, cursors = world.poller(), broker(world.inbox, world.clock, "workpoint"), CursorFile(tmp_path / "c")
+
+    async def away_and_back() -> None:
+        for _ in range(30):
+            with pytest.raises(Unanswered):
+                await poll_once(poller, door, cursors)
+            world.clock.time += 60
+        world.broken.words = []
+        world.clock.time += 600
+        await poll_once(poller, door, cursors)
+
+    asyncio.run(away_and_back())
+
+    assert [one["Item"]["ID"] for one in world.delivered] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])

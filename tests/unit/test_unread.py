@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.outcome import Code, Rejected
 from broker.intake.connector import Source
-from connectors.retry import Unanswered
+from connectors.retry import Away, Unanswered
 from connectors.unread import Readings, refusing, unread
 
 SOURCE = Source(system="sbsys", authority="55133018", config={})
@@ -38,6 +38,40 @@ async def test_one_that_is_read_in_the_end_begins_anew_and_others_are_counted_by
     for case in ("1", "2"):
         with pytest.raises(Unanswered):
             await readings.of(case, _fails)
+
+
+async def test_many_on_one_page_are_passed_over_one_after_the_other_and_asked_for_again_when_they_change() -> None:
+    readings, rounds = Readings(), 0
+    while True:
+        rounds += 1
+        try:
+            page = [await readings.of(case, _fails, 1) for case in "abcd"]
+            break
+        except Unanswered:
+            continue
+    assert (page, rounds) == ([unread(case) for case in "abcd"], 9)
+    assert await readings.of("a", _answers, 2) == {"Id": 1}
+    with pytest.raises(Unanswered):
+        await readings.of("b", _fails, 2)
+
+
+async def test_a_server_that_is_away_says_nothing_of_the_case_and_nothing_is_counted() -> None:
+    readings = Readings()
+
+    async def rests() -> Mapping[str, Any]:
+        raise Away("left alone")
+
+    for _ in range(9):
+        with pytest.raises(Away):
+            await readings.of("1", rests)
+
+
+async def test_what_a_case_can_be_without_is_left_out() -> None:
+    readings = Readings()
+    for _ in range(2):
+        with pytest.raises(Unanswered):
+            await readings.or_else(None, "documents of 1", _fails)
+    assert await readings.or_else(None, "documents of 1", _fails) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from connectors.esdh.acadre.client import poller
 from connectors.esdh.acadre.payloads import Deleted, PwiCase, PwsCase
 from connectors.esdh.acadre.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code and its schemas]: two services that show the same case, SOAP (PWS) and REST
@@ -21,7 +22,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json", "application/xml", "text/xml"),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "states": "status literal -> state",

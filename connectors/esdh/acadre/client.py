@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import orjson
@@ -24,9 +24,10 @@ from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Patience, Unanswered, whole
+from connectors.retry import Asker, Away, Patience, Unanswered, whole, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -83,6 +84,12 @@ class Access:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
+class Case(NamedTuple):
+    """What GetCase shows."""
+
+    file: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class AcadrePoller:
     """A `Poller`; cursor as in `periods`. `rest` keeps cookies, `soap` has one connection, as NTLM wants it."""
@@ -91,6 +98,7 @@ class AcadrePoller:
     soap: httpx.AsyncClient
     asker: Asker
     access: Access
+    readings: Readings = field(default_factory=Readings)
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -148,27 +156,50 @@ class AcadrePoller:
             return None
         return address if (address.scheme, address.host) == (base.scheme, base.host) else None
 
-    async def _read_all(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    async def _read_all(self, hits: Sequence[Hit]) -> list[Mapping[str, Any]]:
+        """Those that failed before come last: SOAP can be away while REST is there, and that says nothing of a case."""
         contacts: dict[str, Any] = {}
-        read = [await self._read(hit, contacts) for hit in hits]
-        return [case for case in read if case is not None]
+        there, read = len(hits) == 1, []
+        for hit in sorted(hits, key=lambda hit: self.readings.is_late(hit.identity)):
+            if (case := await self._read(hit, contacts, there=there)) is not None:
+                read.append(case)
+            there = True
+        return read
 
-    async def _read(self, hit: Hit, contacts: dict[str, Any]) -> dict[str, Any] | None:
-        """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us."""
-        case = await self._soap("GetCase", hit.identity)
-        if not isinstance(case, dict):
-            return None
-        listed = case.get("Party") or ()
+    async def _read(self, hit: Hit, contacts: dict[str, Any], *, there: bool) -> Mapping[str, Any] | None:
+        """The case, its contacts and its journal, each as SOAP shows it; None when it is gone since, or not for us.
+
+        What is not shown in three rounds: without a case it is told of; without a contact translating it refuses the
+        case by that contact; without documents or notes all else is right, and nothing is said of them.
+        """
+        case = await self.readings.of(hit.identity, partial(self._case, hit.identity, there=there), hit.changed)
+        if not isinstance(case, Case):
+            return case
+        listed = case.file.get("Party") or ()
         wanted = {guid for party in listed if isinstance(party, dict) and (guid := party.get("ContactReference"))}
         for guid in sorted(wanted - contacts.keys()):
-            contacts[guid] = await self._soap("GetContact", guid)
+            contacts[guid] = await self._or_none("GetContact", guid, hit)
         known = [contacts[guid] for guid in sorted(wanted) if contacts[guid] is not None]
         journal = {
             name: _items(listed)
             for name, operation in (_JOURNAL.items() if self.access.documents else ())
-            if (listed := await self._soap(operation, hit.identity)) is not None
+            if (listed := await self._or_none(operation, hit.identity, hit)) is not None
         }
-        return {"CaseFile": case, "ContactObject": known, "LastChangedDate": hit.row.get("LastChangedDate"), **journal}
+        changed = hit.row.get("LastChangedDate")
+        return {"CaseFile": case.file, "ContactObject": known, "LastChangedDate": changed, **journal}
+
+    async def _case(self, key: str, *, there: bool) -> Case | None:
+        """there: whether SOAP has answered for this page, or no other case is on it to tell."""
+        try:
+            shown = await self._soap("GetCase", key)
+        except AcadreError:
+            raise
+        except Unanswered as silence:
+            raise silence if there else Away(str(silence)) from None
+        return Case(shown) if isinstance(shown, dict) else None
+
+    async def _or_none(self, operation: str, key: str, hit: Hit) -> Any:
+        return await self.readings.or_else(None, f"{operation} {key}", partial(self._soap, operation, key), hit.changed)
 
     async def _soap(self, operation: str, key: str) -> Any:
         action, element = _OPERATIONS[operation]
@@ -179,13 +210,22 @@ class AcadrePoller:
         if operation in _OLDER:
             path = path.replace("V7.asmx", "V4.asmx")
 
+        faulty = False
+
         async def send() -> httpx.Response:
+            nonlocal faulty
+            faulty = False
             response = await self.soap.post(path, content=body, headers=headers)
-            if response.status_code == _FAULT and _final(response.content) is not None:
+            faulty = response.status_code == _FAULT and fault_in(response.content) is not None
+            if faulty and _final(response.content) is not None:
                 return httpx.Response(_OK, content=response.content)
             return response
 
-        response = await self.asker.ask(send)
+        try:
+            response = await self.asker.ask(send)
+        except Unanswered as failure:
+            # A fault is an answer all the same.
+            raise AcadreError(f"{operation} answered with a fault") if faulty else failure from None
         if response.status_code != _OK:
             raise AcadreError(f"{operation} answered {response.status_code}")
         if (fault := _final(response.content)) is not None:
@@ -222,13 +262,6 @@ def _envelope(element: str, key: str, user: str) -> bytes:
 def _iso(moment: int) -> str:
     """Whole seconds; a period that begins a little early does no harm."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-async def whole_xml(response: httpx.Response) -> None:
-    """A hook for clients: XML that was cut short is no answer, and is asked for again."""
-    await response.aread()
-    if response.is_success and isinstance(parse(response.content), Rejected):
-        raise httpx.RemoteProtocolError("half an answer")
 
 
 def poller(config: Mapping[str, Any]) -> AcadrePoller:

@@ -6,6 +6,7 @@ from connectors.esdh.edoc.client import poller
 from connectors.esdh.edoc.payloads import CaseFile
 from connectors.esdh.edoc.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: one address, each operation with one XML document as a text in and one out; an ErrorCode
@@ -21,7 +22,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/xml", "text/xml"),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "states": "CaseFileStatusCode -> state",

@@ -8,7 +8,7 @@ asked for one case [R]; its answer is published nowhere, and is read as `SearchD
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,9 +20,10 @@ from lxml import etree
 from broker.domain.outcome import Rejected
 from broker.intake.xml import Element, local_name, parse
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience, Unanswered
+from connectors.retry import Asker, Patience, Unanswered, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
+from connectors.unread import Readings, unread
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -72,6 +73,7 @@ class EdocPoller:
         self._asker = asker
         self._access = access
         self._now = 0
+        self._readings = Readings()
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -90,12 +92,12 @@ class EdocPoller:
                 return
             for start in range(0, len(fresh), self._access.page):
                 part = fresh[start : start + self._access.page]
-                cases = [case for _, number in part if (case := await self._read(number)) is not None]
+                cases = [case for _, number in part if (case := await self._read(number, found[number])) is not None]
                 # A time that lies ahead must not hide what changes until then.
                 at = max(at, min(part[-1][0], self._now))
                 seen |= {case: found[case] for _, case in part}
                 seen = {case: time for case, time in seen.items() if micros_or_last(time) >= at - overlap}
-                yield Page(_answer(cases), len(cases), {"at": at, "seen": seen})
+                yield Page(_answer(cases), len(cases), {"at": at, "seen": seen}, _halves)
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
         """Case -> time of its last change. Asked on from the last one shown: a search can show so many at most."""
@@ -110,20 +112,36 @@ class EdocPoller:
                 return found
             since = last
 
-    async def _read(self, number: str) -> Element | None:
-        """The case as eDoc writes it; None when it is gone since the search, or not for us."""
+    async def _read(self, number: str, changed: str) -> Element | None:
+        """The case as eDoc writes it; None when it is gone since the search, or not for us.
+
+        What is not shown in three rounds: a case is told of; of documents nothing is said, for all else is right.
+        """
         asked = {"CaseFileIdentifier": number}
         try:
-            case = next((await self._call("SearchCaseFile", asked)).iter(_CASE), None)
+            found = await self._readings.of(number, partial(self._shown, "SearchCaseFile", asked), changed)
+            if isinstance(found, Mapping):
+                return _unread(number)
+            case = next(_said(found).iter(_CASE), None)
             if case is not None and self._access.documents:
-                documents = list((await self._call(_DOCUMENTS, asked)).iter("{*}Document"))
-                etree.SubElement(case, f"{{{EDOC}}}Documents").extend(documents)
+                read = partial(self._shown, _DOCUMENTS, asked)
+                listed = await self._readings.or_else(None, f"documents of {number}", read, changed)
+                if listed is not None:
+                    documents = list(_said(listed).iter("{*}Document"))
+                    etree.SubElement(case, f"{{{EDOC}}}Documents").extend(documents)
         except EdocSaysError as error:
             if error.code in self._access.passed_over:
                 _log.warning("passed over a case: error %s", error.code)
                 return None
             raise
         return case
+
+    async def _shown(self, operation: str, asked: Mapping[str, str]) -> Element | EdocSaysError:
+        """What eDoc says is an answer, an error too: no number of rounds makes one that nobody has decided on pass."""
+        try:
+            return await self._call(operation, asked)
+        except EdocSaysError as error:
+            return error
 
     async def _call(self, operation: str, criteria: Mapping[str, str]) -> Element:
         body = _request(operation, self._access.user_identifier, criteria)
@@ -137,6 +155,12 @@ class EdocPoller:
         if (code := next(root.iter("{*}ErrorCode"), None)) is not None:
             raise EdocSaysError(operation, (code.text or "").strip())
         return root
+
+
+def _said(shown: Element | EdocSaysError) -> Element:
+    if isinstance(shown, EdocSaysError):
+        raise shown
+    return shown
 
 
 def _date_of(response: httpx.Response) -> int:
@@ -178,6 +202,22 @@ def _inside(operation: str, content: bytes) -> Element:
     return root
 
 
+def _unread(number: str) -> Element:
+    """`unread` in eDoc's form: a case in a search's answer, with nothing else in it."""
+    case = etree.Element(f"{{{EDOC}}}CaseFileSearchResult")
+    for name, said in unread(number).items():
+        etree.SubElement(etree.SubElement(case, name), "case").text = said["case"]
+    return case
+
+
+def _halves(body: bytes) -> Sequence[bytes]:
+    # Our own writing, which may be larger than what `parse` takes from others.
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    cases = list(etree.fromstring(body, parser).iter(_CASE))
+    half = len(cases) // 2
+    return [_answer(cases[:half]), _answer(cases[half:])] if half else []
+
+
 def _answer(cases: Iterable[Element]) -> bytes:
     """The cases as one search would have answered them."""
     root = etree.Element("Root", nsmap={"edoc": EDOC, "fesd": FESD})
@@ -193,7 +233,11 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
     of each case are to be asked for.
     """
     client = httpx.AsyncClient(
-        base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
+        base_url=config["url"],
+        auth=Ntlm(config["user"], config["password"]),
+        limits=ONE_CONNECTION,
+        timeout=60,
+        event_hooks={"response": [whole_xml]},
     )
     access = Access(
         config.get("path", "/edocdotnetapi/edoc.asmx"),

@@ -6,6 +6,7 @@ from connectors.esdh.getorganized.client import poller
 from connectors.esdh.getorganized.payloads import Shown
 from connectors.esdh.getorganized.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: FindCases with a filter and a place to start; metadata as attributes of a row of XML inside
@@ -20,7 +21,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "states": "ows_CaseStatus -> state",

@@ -7,9 +7,10 @@ Where it does not, each case's metadata are read on every walk.
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -20,15 +21,20 @@ from broker.domain.outcome import Rejected
 from broker.intake.xml import Element, parse
 from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience, Unanswered
+from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
 from connectors.times import http_date, micros_or_last
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
 # Gone since it was found, or not for us to read.
 _PASSED_OVER: Final = frozenset({403, 404, 410})
 _CHANGED: Final = "ows_LastModifiedDate"
+_EDGE: Final = 10
+"""Cases by which a walk finds its place again: all of them would have to be deleted between two pages."""
+_STEPS: Final = 10
+"""Pages to the front, before it begins anew."""
 
 
 class GetOrganizedError(Unanswered):
@@ -52,11 +58,19 @@ class Hit(NamedTuple):
     changed: str | None
 
 
+class Place(NamedTuple):
+    """How far a walk through one filter's cases has come: how many it has met, and the last of them."""
+
+    met: int = 0
+    edge: Sequence[str] = ()
+
+
 class GetOrganizedPoller:
     """A `Poller` that walks through all cases, again and again, and reads those that have changed.
 
-    Cursor: `at`, from when on changes are news; `started`, when this walk began; `filter` and `index`, how far it has
-    come; `seen`, the changes read since `at` of the next walk. `started` is by the server's clock, and so are changes.
+    Cursor: `at`, from when on changes are news; `started`, when this walk began; `filter`, `index` and `edge`, how far
+    it has come; `seen`, the changes read since `at` of the next walk. `started` is by the server's clock, and so are
+    changes.
     """
 
     def __init__(self, client: httpx.AsyncClient, asker: Asker, access: Access) -> None:
@@ -64,6 +78,7 @@ class GetOrganizedPoller:
         self._client = client
         self._asker = asker
         self._access = access
+        self._readings = Readings()
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -72,38 +87,56 @@ class GetOrganizedPoller:
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """One walk, or the rest of one, in the order of the cases' numbers."""
         at, seen = int(since.get("at", 0)), dict(since.get("seen", {}))
-        number, index, started = int(since.get("filter", 0)), int(since.get("index", 0)), since.get("started")
+        number, started = int(since.get("filter", 0)), since.get("started")
+        place = Place(int(since.get("index", 0)), since.get("edge", ()))
         while number < len(self._access.filters):
-            hits, now = await self._find(self._access.filters[number], index)
+            hits, place, now = await self._beyond(self._access.filters[number], place)
             started = now if started is None else int(started)
             cases = []
             for hit in dict.fromkeys(hits):
                 if hit.changed is None or _is_news(hit.case, hit.changed, at, seen):
-                    body, changed = await self._read(hit.case)
+                    body, changed = await self._read(hit, int(started))
                     if body and _is_news(hit.case, changed, at, seen):
                         cases.append(body)
                         seen[hit.case] = changed
             news_from = self._next_at(started)
             seen = {case: changed for case, changed in seen.items() if micros_or_last(changed) >= news_from}
-            done = len(hits) < self._access.page
-            number, index = (number + 1, 0) if done else (number, index + len(hits))
-            place = {"at": at, "seen": seen, "started": started, "filter": number, "index": index}
-            yield Page(b"[" + b",".join(cases) + b"]", len(cases), place)
+            if not hits:
+                number, place = number + 1, Place()
+            walk = {"filter": number, "index": place.met, "edge": list(place.edge)}
+            yield Page(b"[" + b",".join(cases) + b"]", len(cases), {"at": at, "seen": seen, "started": started, **walk})
         if started is not None:
             yield Page(b"[]", 0, {"at": self._next_at(int(started)), "seen": seen})
+
+    async def _beyond(self, only: str, place: Place) -> tuple[list[Hit], Place, int]:
+        """The hits that follow; none at the end. With the place behind them, and the server's time.
+
+        A case that is deleted moves those behind it to the front, so the edge is asked for again: what stands behind it
+        has been passed by nobody. Where it is not found, further in front; and where all of it is gone, from the start.
+        """
+        steps = 0
+        while True:
+            overlap = 0 if not place.edge else 1 + steps * self._access.page
+            start = 0 if steps > _STEPS else max(place.met - overlap, 0)
+            hits, now = await self._find(only, start, self._access.page + (1 if place.edge else 0))
+            known = max((at for at, hit in enumerate(hits, 1) if hit.case in place.edge), default=0)
+            if known or not place.edge or start == 0:
+                behind = Place(start + len(hits), [hit.case for hit in hits[-_EDGE:]] or place.edge)
+                return hits[known:], behind, now
+            steps += 1
 
     def _next_at(self, started: int) -> int:
         """What changed during a walk may have been passed: the next looks back to the beginning of this one."""
         return started - self._access.overlap // timedelta(microseconds=1)
 
-    async def _find(self, only: str, index: int) -> tuple[list[Hit], int]:
+    async def _find(self, only: str, index: int, count: int) -> tuple[list[Hit], int]:
         """A page of hits, and the server's time in microseconds."""
         query = {
             "CaseIdFilter": only,
             "IncludeRegularCases": True,
             "IncludeOrphanedCases": False,
             "StartItemIndex": index,
-            "ItemCount": self._access.page,
+            "ItemCount": count,
             "CustomProperties": _CHANGED,
         }
         response = await self._asker.ask(lambda: self._client.post("/_goapi/Cases/FindCases", json=query))
@@ -115,15 +148,27 @@ class GetOrganizedPoller:
         ]
         return hits, _date_of(response)
 
-    async def _read(self, case: str) -> tuple[bytes, str]:
-        """The metadata byte for byte, and when they changed; nothing of a case that is gone, or is a folder."""
-        path = f"/_goapi/Cases/Metadata/{quote(case, safe='')}"
+    async def _read(self, hit: Hit, walk: int) -> tuple[bytes, str]:
+        """The metadata byte for byte, and when they changed; nothing of a case that is gone, or is a folder.
+
+        One that is not shown in three rounds is told of as it is said to have changed; without that, once in a walk.
+        """
+        shown = await self._readings.of(hit.case, partial(self._metadata, hit), hit.changed or walk)
+        return (orjson.dumps(shown), hit.changed or "") if isinstance(shown, Mapping) else shown
+
+    async def _metadata(self, hit: Hit) -> tuple[bytes, str]:
+        path = f"/_goapi/Cases/Metadata/{quote(hit.case, safe='')}"
         response = await self._asker.ask(lambda: self._client.get(path))
         if response.status_code in _PASSED_OVER:
             _log.warning("passed over a case: status %d", response.status_code)
             return b"", ""
+        text = _json(response, "Metadata").get("Metadata")
+        row = attributes(text)
+        if row is None and isinstance(text, str) and _xml(text) is None:
+            # What no XML can hold came with the case, and comes again: translating it refuses the case by name.
+            return response.content, hit.changed or ""
         _inside(response, "Metadata", "Metadata")
-        row = attributes(_json(response, "Metadata").get("Metadata")) or {}
+        row = row or {}
         return (b"", "") if is_folder(row) else (response.content, row.get(_CHANGED, ""))
 
 
@@ -146,12 +191,17 @@ def _json(response: httpx.Response, what: str) -> dict[str, Any]:
 def _inside(response: httpx.Response, name: str, what: str) -> Element:
     """The XML inside the JSON; in that, an answer of status 200 can still say that the call has failed."""
     text = _json(response, what).get(name)
-    root = parse(text.encode(errors="replace")) if isinstance(text, str) else None
-    if root is None or isinstance(root, Rejected):
+    root = _xml(text) if isinstance(text, str) else None
+    if root is None:
         raise GetOrganizedError(f"{what} answered without {name}")
     if any(status.get("Status") != "Success" for status in root.iter("{*}ServiceStatus")):
         raise GetOrganizedError(f"{what} says that it has failed")
     return root
+
+
+def _xml(text: str) -> Element | None:
+    root = parse(text.encode(errors="replace"))
+    return None if isinstance(root, Rejected) else root
 
 
 def _date_of(response: httpx.Response) -> int:
@@ -167,7 +217,11 @@ def poller(config: Mapping[str, Any]) -> GetOrganizedPoller:
     Optional: `filters` where not all cases; `per_second` where not 20; `page`, hits in one answer, where not 100.
     """
     client = httpx.AsyncClient(
-        base_url=config["url"], auth=Ntlm(config["user"], config["password"]), limits=ONE_CONNECTION, timeout=60
+        base_url=config["url"],
+        auth=Ntlm(config["user"], config["password"]),
+        limits=ONE_CONNECTION,
+        timeout=60,
+        event_hooks={"response": [whole]},
     )
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     return GetOrganizedPoller(client, asker, Access(tuple(config.get("filters", ("*",))), int(config.get("page", 100))))

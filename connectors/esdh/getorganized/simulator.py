@@ -21,8 +21,8 @@ class Simulator:
     """`cases` is open: attributes of a `z:row` each; a test changes them as caseworkers would.
 
     `busy` requests are answered 429 first; `failing` calls say so inside an answer of status 200. With `plain`, hits
-    carry no more than number and name, as seen in public code. Nobody may read what is `forbidden`.
-    `now` is the server's clock.
+    carry no more than number and name, as seen in public code. Nobody may read what is `forbidden`; what is `spoiled`
+    has a letter in its title that XML cannot hold. `now` is the server's clock.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Simulator:
         self.failing = failing
         self.reads = 0
         self.forbidden: set[str] = set()
+        self.spoiled: set[str] = set()
         self._plain = plain
         self._now = now
         self.app = FastAPI(openapi_url=None)
@@ -68,7 +69,12 @@ class Simulator:
         if number in self.forbidden:
             return Response(status_code=403)
         case = next((case for case in self.cases if case["ows_CaseID"] == number), None)
-        return Response(status_code=404) if case is None else self._json({"Metadata": row_of(case), "Attributes": None})
+        if case is None:
+            return Response(status_code=404)
+        row = row_of(case)
+        if number in self.spoiled:
+            row = row.replace('ows_Title="', 'ows_Title="&#x0B;')
+        return self._json({"Metadata": row, "Attributes": None})
 
     def _refusal(self, request: Request) -> Response | None:
         if (refused := refusal(request, USER)) is not None:

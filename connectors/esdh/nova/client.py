@@ -9,8 +9,9 @@ Assumed: that `GetList` takes the period too, and shows `updateDate`; that a new
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -21,6 +22,7 @@ from connectors.periods import Hit, Periods
 from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -70,6 +72,7 @@ class NovaPoller:
     rows: int = 500
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     documents: bool = True
+    readings: Readings = field(default_factory=Readings)
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -78,29 +81,38 @@ class NovaPoller:
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """The list shows whole cases; their documents, where there are any, are read case by case."""
         async for hits, cursor in Periods(self._list, self.rows, self.now).changes(since):
-            cases = [await self._with_documents(hit.row) for hit in hits]
+            cases = [await self._with_documents(hit) for hit in hits]
             yield Page(orjson.dumps(cases), len(cases), cursor)
 
-    async def _with_documents(self, listed: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The case with its documents; without a word of them where we may not see them."""
-        case = {name: said for name, said in listed.items() if name != "numberOfDocuments"}
+    async def _with_documents(self, hit: Hit) -> Mapping[str, Any]:
+        """The case with its documents; without a word of them where we may not see them.
+
+        So too where they are not shown in three rounds: all else in the case is right.
+        """
+        case = {name: said for name, said in hit.row.items() if name != "numberOfDocuments"}
         if not self.documents:
             return case
-        if listed.get("numberOfDocuments") == 0:
+        if hit.row.get("numberOfDocuments") == 0:
             return {**case, "documents": []}
+        read = partial(self._documents, hit.identity)
+        documents = await self.readings.or_else(None, f"documents of {hit.identity}", read, hit.changed)
+        return case if documents is None else {**case, "documents": documents}
+
+    async def _documents(self, case: str) -> list[Any] | None:
+        """None where we may not see them."""
         query = {
             "common": {"transactionId": str(uuid.uuid4())},
-            "caseUuid": case["common"]["uuid"],
+            "caseUuid": case,
             "getOutput": _WANTED_OF_DOCUMENTS,
         }
         response = await self.client.ask("PUT", _DOCUMENTS, json=query)
         if response.status_code in _NOT_FOR_US:
             _log.warning("passed over documents: status %d", response.status_code)
-            return case
+            return None
         if response.status_code != _OK:
             raise NovaError(f"Document/GetList answered {response.status_code}")
         try:
-            return {**case, "documents": list(orjson.loads(response.content).get("documents") or ())}
+            return list(orjson.loads(response.content).get("documents") or ())
         except (AttributeError, TypeError, ValueError):
             raise NovaError("Document/GetList shows no documents") from None
 

@@ -141,7 +141,7 @@ class SbsysPoller:
         cases: list[bytes] = []
         for hit in hits:
             try:
-                case = await self._readings.of(hit.identity, partial(self._read, hit))
+                case = await self._readings.of(hit.identity, partial(self._read, hit), hit.said)
             except Unanswered:
                 if part:
                     yield part, cases

@@ -4,8 +4,10 @@ from broker.intake.connector import Connector
 from connectors import inexpressible
 from connectors.esdh.workpoint.client import poller
 from connectors.esdh.workpoint.payloads import Deletion, Registration
+from connectors.esdh.workpoint.receiver import application
 from connectors.esdh.workpoint.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: an item is read by its business module and its number, and is a list of field values; the
@@ -21,7 +23,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "modules": "BusinessModuleId -> columns: our meaning -> the internal name of the column; others are refused",
@@ -30,6 +32,7 @@ CONNECTOR = Connector(
         "link_template": "an address with {BusinessModuleId} and {ID} in it",
     },
     poller=poller,
+    receiver=application,
     unknown=lambda payload: unknown_fields(payload, Registration, Deletion),
     tells_changes_only=True,
     cannot={

@@ -15,8 +15,9 @@ import orjson
 from connectors.esdh.workpoint.mapping import DELETED
 from connectors.esdh.workpoint.waiting import Queue, Told
 from connectors.oauth import Authorized
-from connectors.retry import Asker, Patience, Unanswered
+from connectors.retry import Asker, Away, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -38,23 +39,63 @@ class WorkPointPoller:
         self._queue = queue
         self._item_path = item_path
         self._page = page
+        self._readings = Readings()
+        # Files of what failed: others come first, so that these hold up none.
+        self._late: set[str] = set()
 
     async def aclose(self) -> None:
         """End its connections."""
         await self._asked.aclose()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
-        """Until the queue is empty. An item told of several times is fetched once, as it is now."""
-        while waiting := self._queue.first(self._page):
+        """Until the queue is empty. An item told of several times is fetched once, as it is now.
+
+        One that is not shown ends the round, comes last in the next, and is told of after three.
+        """
+        there = False
+        while waiting := self._queue.first(self._page, self._late):
             # Of one item the deletion counts, for then it is looked whether the item is gone.
             by_item = {
                 (told.module, told.item): told
                 for told in sorted(waiting.values(), key=lambda told: (told.trigger == DELETED, told.at))
             }
-            items = [item for told in by_item.values() if (item := await self._fetch(told)) is not None]
+            files: dict[tuple[str, int], list[str]] = {}
+            for name, told in waiting.items():
+                files.setdefault((told.module, told.item), []).append(name)
+            items, done, failure = [], [], None
+            for item in sorted(by_item, key=lambda item: self._late.issuperset(files[item])):
+                try:
+                    shown = await self._read(by_item[item], there=there)
+                except Unanswered as error:
+                    self._late.update(files[item])
+                    failure = error
+                    break
+                there = True
+                done += files[item]
+                items += [] if shown is None else [shown]
             yield Page(b"[" + b",".join(items) + b"]", len(items), since)
             # Whoever polls has handed the page over when it asks for more.
-            self._queue.done(waiting)
+            self._queue.done(done)
+            self._late.difference_update(done)
+            if failure is not None:
+                raise failure
+
+    async def _read(self, told: Told, *, there: bool) -> bytes | None:
+        """What `_fetch` gives, or `unread`. there: whether anything was answered in this round.
+
+        The queue is ours and fills while WorkPoint is away: silence before any answer says nothing of the item.
+        """
+
+        async def fetched() -> bytes | None:
+            try:
+                return await self._fetch(told)
+            except WorkPointError:
+                raise
+            except Unanswered as silence:
+                raise silence if there else Away(str(silence)) from None
+
+        shown = await self._readings.of(f"{told.module}/{told.item}", fetched)
+        return orjson.dumps(shown) if isinstance(shown, Mapping) else shown
 
     async def _fetch(self, told: Told) -> bytes | None:
         """The item within its module. A deletion is believed when it is gone: it can be put back."""
@@ -83,7 +124,7 @@ def poller(config: Mapping[str, Any]) -> WorkPointPoller:
     """
     token_url = config.get("token_url", f"https://login.microsoftonline.com/{config['tenant']}/oauth2/v2.0/token")
     form = {name: config[name] for name in ("client_id", "client_secret", "scope")}
-    client = httpx.AsyncClient(base_url=config["url"], timeout=60)
+    client = httpx.AsyncClient(base_url=config["url"], timeout=60, event_hooks={"response": [whole]})
     asker = Asker(Patience(per_second=float(config.get("per_second", 20))))
     asked = Authorized(client, asker, token_url, form)
     queue, page = Queue(Path(config["queue"])), int(config.get("page", 100))

@@ -109,4 +109,14 @@ async def _bounded(request: Request) -> bytes | None:
 def receiver(config: Mapping[str, Any]) -> Receiver:
     """From the configuration's table: `queue` (a directory), `secrets`; `words` where a notification has others."""
     secrets = tuple(str(secret).encode() for secret in config["secrets"])
-    return Receiver(Queue(Path(config["queue"])), secrets, Words(**config.get("words", {})))
+    queue = Path(config["queue"])
+    queue.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Receiver(Queue(queue), secrets, Words(**config.get("words", {})))
+
+
+def application(config: Mapping[str, Any]) -> Starlette:
+    """Also `secrets`, a list of those that webhooks are signed with; `words`, where a notification has others.
+
+    `words` are `trigger`, `module` and `item`: what a notification calls them.
+    """
+    return receiver(config).app

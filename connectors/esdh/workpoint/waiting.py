@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,9 +37,9 @@ class Queue:
             beside.rename(self._path / f"{name}.json")
         self._flush()
 
-    def first(self, count: int) -> dict[str, Told]:
-        """The oldest, by their names."""
-        names = sorted(path.name for path in self._path.glob("*.json"))[:count]
+    def first(self, count: int, last: Container[str] = ()) -> dict[str, Told]:
+        """The oldest, by their names; those in `last` after all others."""
+        names = sorted((path.name for path in self._path.glob("*.json")), key=lambda name: (name in last, name))[:count]
         return {name: Told(**json.loads((self._path / name).read_bytes())) for name in names}
 
     def done(self, names: Iterable[str]) -> None:
