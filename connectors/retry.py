@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -86,6 +86,10 @@ class Asker:
         self._failures = 0
         self._rests_until = 0.0
         self.skew = 0.0
+
+    def theirs(self, ours: datetime) -> datetime:
+        """What the server's clock says when ours says that."""
+        return ours + timedelta(seconds=self.skew)
 
     async def ask(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         """The first answer that is not "later". Raises Unanswered, at once while the server is left alone."""

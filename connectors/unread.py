@@ -1,7 +1,7 @@
 """A case that its source will not show: told of as a payload that is refused, so that it holds up no other.
 
-A source that is away ends the round for all. One case that fails round after round, while others are answered, is
-passed over in the end; the rejection says so, and the case comes again when it next changes.
+A source that is away ends the round for all. One case that fails round after round is passed over in the end, later
+where nothing else was shown meanwhile; the rejection says so, and the case comes again when it next changes.
 """
 
 import logging
@@ -17,6 +17,8 @@ from connectors.retry import Away, Unanswered
 _log = logging.getLogger(__name__)
 _UNREAD: Final = "unread"
 _ROUNDS: Final = 3
+_ROUNDS_OF_SILENCE: Final = 10
+"""Where nothing else was shown meanwhile either: it may be the source, and not the case."""
 _STATUSES: Final = range(100, 600)
 
 Shown = TypeVar("Shown")
@@ -48,6 +50,8 @@ class Readings:
 
     def __init__(self) -> None:
         self._failed: Counter[str] = Counter()
+        self._shown = 0
+        self._shown_before: dict[str, int] = {}
         self._passed: dict[str, object] = {}
         self._late: set[str] = set()
 
@@ -78,11 +82,19 @@ class Readings:
             if isinstance(failure, Away):
                 raise
             self._failed[what] += 1
-            if self._failed[what] < _ROUNDS:
+            if self._failed[what] < self._patience(what, failure):
                 raise
-            _log.warning("passed over %s rounds=%d: %s", what, _ROUNDS, failure)
+            _log.warning("passed over %s rounds=%d: %s", what, self._failed[what], failure)
             self._passed[what] = version
             shown = instead
+        else:
+            self._shown += 1
         self._late.discard(what)
+        self._shown_before.pop(what, None)
         del self._failed[what]  # a Counter lets what it does not count be deleted
         return shown
+
+    def _patience(self, what: str, failure: Unanswered) -> int:
+        before = self._shown_before.setdefault(what, self._shown)
+        # An answer of another form is an answer: the source is there.
+        return _ROUNDS_OF_SILENCE if type(failure) is Unanswered and self._shown == before else _ROUNDS

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.payload import unknown_fields
 from connectors.retry import Asker, Unanswered
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, TooLarge, poll_once, run
-from tests.contract.polling import Clock, Inbox, broker
+from tests.contract.polling import START, Clock, Inbox, broker
 
 Send = Callable[[], Awaitable[httpx.Response]]
 
@@ -95,6 +96,7 @@ def test_a_servers_clock_is_held_against_ours(date: str, skew: float, caplog: py
         ask(asker, Server(date=date))
 
     assert asker.skew == skew
+    assert asker.theirs(START) == START + timedelta(seconds=skew)
     assert [record.getMessage() for record in caplog.records] == ([f"clock skew seconds={skew:.0f}"] if skew else [])
 
 

@@ -177,20 +177,21 @@ NO_CASES = (
 
 
 @pytest.mark.parametrize("answer", NO_CASES)
-def test_a_case_that_cannot_be_read_is_passed_over_in_the_third_round_and_the_others_come(
+def test_a_case_that_cannot_be_read_is_passed_over_in_the_end_and_the_others_come(
     tmp_path: Path, answer: Response
 ) -> None:
+    rounds = 10 if answer.status_code == 500 else 3
     world = SbsysWorld(tmp_path)
     world.put_all(range(8))
     world.simulator.instead = {2: answer, 5: answer}
     sbsys = world.poller()
 
-    for _ in range(2):
+    for _ in range(rounds - 1):
         with pytest.raises(Unanswered):
             world.polled(sbsys)
     assert [number for number, _ in world.delivered] == [0, 1]
-    # What was passed over is behind the cursor: the next one has its own three rounds.
-    for _ in range(2):
+    # What was passed over is behind the cursor: the next one has its own rounds.
+    for _ in range(rounds - 1):
         with pytest.raises(Unanswered):
             world.polled(sbsys)
     world.polled(sbsys)

@@ -13,7 +13,15 @@ from connectors.unread import Readings, refusing, unread
 SOURCE = Source(system="sbsys", authority="55133018", config={})
 
 
+class OtherForm(Unanswered):
+    pass
+
+
 async def _fails() -> Mapping[str, Any]:
+    raise OtherForm("no case")
+
+
+async def _is_silent() -> Mapping[str, Any]:
     raise Unanswered("status 500")
 
 
@@ -27,6 +35,23 @@ async def test_a_case_is_tried_in_three_rounds_and_then_passed_over() -> None:
         with pytest.raises(Unanswered):
             await readings.of("1", _fails)
     assert await readings.of("1", _fails) == unread("1")
+
+
+async def test_silence_counts_as_much_only_where_another_case_was_shown_meanwhile() -> None:
+    readings, rounds = Readings(), 1
+    while True:
+        try:
+            assert await readings.of("1", _is_silent) == unread("1")
+            break
+        except Unanswered:
+            rounds += 1
+    assert rounds == 10
+    with pytest.raises(Unanswered):
+        await readings.of("1", _is_silent)
+    await readings.of("2", _answers)
+    with pytest.raises(Unanswered):
+        await readings.of("1", _is_silent)
+    assert await readings.of("1", _is_silent) == unread("1")
 
 
 async def test_one_that_is_read_in_the_end_begins_anew_and_others_are_counted_by_themselves() -> None:

@@ -100,6 +100,9 @@ class AcadrePoller:
     access: Access
     readings: Readings = field(default_factory=Readings)
 
+    def _now(self) -> datetime:
+        return self.asker.theirs(self.access.now())
+
     async def aclose(self) -> None:
         """End its connections."""
         await self.rest.aclose()
@@ -107,7 +110,7 @@ class AcadrePoller:
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Cases that the list says have changed, each read by its id: the list has neither parties nor KLE."""
-        async for hits, cursor in Periods(self._list, self.access.page, self.access.now).changes(since):
+        async for hits, cursor in Periods(self._list, self.access.page, self._now).changes(since):
             cases = [hit.row for hit in hits] if self.access.pws_path is None else await self._read_all(hits)
             yield Page(orjson.dumps(cases), len(cases), cursor)
 

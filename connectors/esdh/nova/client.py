@@ -74,13 +74,16 @@ class NovaPoller:
     documents: bool = True
     readings: Readings = field(default_factory=Readings)
 
+    def _now(self) -> datetime:
+        return self.client.asker.theirs(self.now())
+
     async def aclose(self) -> None:
         """End its connections."""
         await self.client.aclose()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """The list shows whole cases; their documents, where there are any, are read case by case."""
-        async for hits, cursor in Periods(self._list, self.rows, self.now).changes(since):
+        async for hits, cursor in Periods(self._list, self.rows, self._now).changes(since):
             cases = [await self._with_documents(hit) for hit in hits]
             yield Page(orjson.dumps(cases), len(cases), cursor)
 

@@ -101,7 +101,7 @@ class SbsysPoller:
 
     def _now(self) -> int:
         """SBSYS's clock where it has told the time, else ours."""
-        return (self._access.now() + timedelta(seconds=self._asked.asker.skew) - _EPOCH) // _MICROSECOND
+        return (self._asked.asker.theirs(self._access.now()) - _EPOCH) // _MICROSECOND
 
     async def _shown(self, since: int, seen: Mapping[str, str]) -> dict[str, Hit]:
         """The changes since then, to a page of news at least or to the end: the overlap can hold more than any page."""
