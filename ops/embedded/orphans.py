@@ -27,7 +27,11 @@ class Mark:
 
 
 class Record:
-    """`run.json` of a data directory, kept up to date by the keepers of all children."""
+    """`run.json` of a data directory, kept up to date by the keepers of all children.
+
+    What cannot be written, on a full disk say, is left out: no child may stay down for it. What is lost is only that a
+    later start may not find that child as an orphan; the next note that can be written holds all of them again.
+    """
 
     def __init__(self, data: Path) -> None:
         self._data = data.resolve()
@@ -56,7 +60,7 @@ class Record:
             self._write()
 
     def _write(self) -> None:
-        if self._data.is_dir():  # a test may have removed it already
+        with suppress(OSError):
             write_private(self._data / "run.json", json.dumps([asdict(mark) for mark in self._marks.values()]))
 
 
@@ -75,11 +79,15 @@ def end_orphans(data: Path) -> list[str]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step; only its owner may read it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    Path(temporary).replace(path)
+    """Replace the file in one step; only its owner may read it. Raises OSError, and then leaves what was there."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> list[Mark]:
