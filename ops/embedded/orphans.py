@@ -1,15 +1,15 @@
 """Remembers the children of a run, and ends those that outlived a killed parent; it must never end others."""
 
 import json
-import os
 import signal
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from ops.embedded import private
 
 MARK = "SAGSBRO_RUN_DATA"
 _GRACE = 8.0
@@ -61,7 +61,7 @@ class Record:
 
     def _write(self) -> None:
         with suppress(OSError):
-            write_private(self._data / "run.json", json.dumps([asdict(mark) for mark in self._marks.values()]))
+            private.write(self._data / "run.json", json.dumps([asdict(mark) for mark in self._marks.values()]))
 
 
 def end_orphans(data: Path) -> list[str]:
@@ -76,18 +76,6 @@ def end_orphans(data: Path) -> list[str]:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=_GRACE)
     return [mark.name for mark, _ in found]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step; only its owner may read it. Raises OSError, and then leaves what was there."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> list[Mark]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.embedded import orphans
+from ops.embedded import private
 from ops.supervisor import Exit, Service, Supervisor
 
 pytestmark = pytest.mark.timeout(20)
@@ -60,7 +60,7 @@ def supervising(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
 def test_a_child_is_started_though_it_cannot_be_noted(
     supervising: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orphans, "write_private", fails)
+    monkeypatch.setattr(private, "write", fails)
     keeping = supervising()
 
     keeping.start(SLEEPER)
@@ -74,7 +74,7 @@ def test_a_child_that_dies_while_the_disk_is_full_comes_back_and_is_noted_when_t
     keeping = supervising()
     keeping.start(SLEEPER)
     with monkeypatch.context() as disk:
-        disk.setattr(orphans, "write_private", fails)
+        disk.setattr(private, "write", fails)
         second = keeping.await_restart("sleeper", keeping.kill9("sleeper"), 10)
 
     third = keeping.await_restart("sleeper", keeping.kill9("sleeper"), 10)
@@ -112,6 +112,6 @@ def test_a_private_file_that_cannot_be_written_leaves_nothing_and_what_was_there
     path.write_text("former")
 
     with no_room(), pytest.raises(OSError, match="too large"):
-        orphans.write_private(path, "later")
+        private.write(path, "later")
 
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("run.json", "former")]
