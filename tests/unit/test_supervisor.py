@@ -2,16 +2,15 @@
 
 import errno
 import io
-import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ops.embedded import private
 from ops.supervisor import Exit, Service, Supervisor
+from tests.unit.disks import no_room
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -31,17 +30,6 @@ def full() -> OSError:
 
 def fails(*_: object) -> None:
     raise full()
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """No file of this process can grow."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
