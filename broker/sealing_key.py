@@ -2,7 +2,9 @@
 
 import base64
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -44,15 +46,25 @@ def load(path: Path) -> SealingKey:
 
 
 def make(path: Path) -> None:
-    """A new key in a file that only its owner may read; one that is there stays."""
+    """A new key in a file that only its owner may read; one that is there stays. Raises OSError.
+
+    The file has its name only when it is whole: what ended its making, a kill or a full disk, does not end the next.
+    """
+    if path.exists():
+        return
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(pem)
-    except FileExistsError:
-        return
+            file.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(name, path)  # unlike a renaming, it takes nobody's place
+    finally:
+        Path(name).unlink()
 
 
 def trusted(settings: Settings) -> Trusted:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,7 +214,8 @@ class _Child:
             if self._ending.is_set():
                 return
             delay = next_delay(delay, time.monotonic() - started, code)
-            self._report(Exit(self.service.name, code, delay))
+            with suppress(OSError):  # a full disk or a reader that is gone keeps no child down
+                self._report(Exit(self.service.name, code, delay))
             self._ending.wait(delay)
 
     def _live(self) -> int:
@@ -234,9 +236,10 @@ class _Child:
         try:
             self._process = self._spawn()
         except OSError as error:
-            print(f"{self.service.name}: {error}", file=sys.stderr, flush=True)
             self._process = None
             self.exits += 1
+            with suppress(OSError):
+                print(f"{self.service.name}: {error}", file=sys.stderr, flush=True)
             return None
         self._record.add(self.service.name, self._process.pid, self.service.stop_signal)
         return self._process

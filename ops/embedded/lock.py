@@ -14,9 +14,10 @@ def held(data: Path) -> Iterator[None]:
     """Hold the directory; the kernel lets go of it when this process ends, however it ends.
 
     Raises:
-        EmbeddedError: another run holds it.
+        EmbeddedError: another run holds it, or it belongs to another user.
 
     """
+    _check_owner(data)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data / "lock").open("a+") as file:
         try:
@@ -32,3 +33,18 @@ def held(data: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _check_owner(data: Path) -> None:
+    """Even root stays out of a user's data: what it wrote there, that user could not use any more."""
+    if not data.exists() or data.stat().st_uid == os.geteuid():
+        return
+    message = f"{data} belongs to {_owner(data)}; start as that user, or choose another with --data"
+    raise EmbeddedError(message)
+
+
+def _owner(data: Path) -> str:
+    try:
+        return data.owner()
+    except KeyError:
+        return f"user {data.stat().st_uid}"

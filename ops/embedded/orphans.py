@@ -1,15 +1,15 @@
 """Remembers the children of a run, and ends those that outlived a killed parent; it must never end others."""
 
 import json
-import os
 import signal
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from ops.embedded import private
 
 MARK = "SAGSBRO_RUN_DATA"
 _GRACE = 8.0
@@ -27,7 +27,11 @@ class Mark:
 
 
 class Record:
-    """`run.json` of a data directory, kept up to date by the keepers of all children."""
+    """`run.json` of a data directory, kept up to date by the keepers of all children.
+
+    What cannot be written, on a full disk say, is left out: no child may stay down for it. What is lost is only that a
+    later start may not find that child as an orphan; the next note that can be written holds all of them again.
+    """
 
     def __init__(self, data: Path) -> None:
         self._data = data.resolve()
@@ -56,8 +60,8 @@ class Record:
             self._write()
 
     def _write(self) -> None:
-        if self._data.is_dir():  # a test may have removed it already
-            write_private(self._data / "run.json", json.dumps([asdict(mark) for mark in self._marks.values()]))
+        with suppress(OSError):
+            private.write(self._data / "run.json", json.dumps([asdict(mark) for mark in self._marks.values()]))
 
 
 def end_orphans(data: Path) -> list[str]:
@@ -72,14 +76,6 @@ def end_orphans(data: Path) -> list[str]:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=_GRACE)
     return [mark.name for mark, _ in found]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step; only its owner may read it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    Path(temporary).replace(path)
 
 
 def _read(path: Path) -> list[Mark]:

@@ -15,9 +15,9 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from ops.embedded import private
 from ops.embedded.account import Account, let_read, let_through, server_account
 from ops.embedded.errors import EmbeddedError
-from ops.embedded.orphans import write_private
 from ops.embedded.part import Part
 from ops.embedded.ports import HOST, claim
 from ops.supervisor import Service, Supervisor
@@ -125,8 +125,8 @@ def _answers(url: str) -> bool:
 
 def _prepare(layout: Layout, account: Account | None) -> None:
     layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    layout.log.parent.mkdir(exist_ok=True)
-    layout.home.mkdir(mode=0o700, exist_ok=True)
+    private.folder(layout.log.parent)
+    private.folder(layout.home)
     if account:
         _make_reachable(layout, account)
     if not layout.cluster.exists():
@@ -158,7 +158,7 @@ def _initialise(layout: Layout, account: Account | None) -> None:
         secret.unlink()
     with (fresh / "postgresql.conf").open("a") as file:
         file.write("\ninclude = 'sagsbro.conf'\n")
-    write_private(layout.password, password)
+    private.write(layout.password, password)
     fresh.rename(layout.cluster)
 
 
@@ -182,7 +182,7 @@ def _initdb(directory: Path, secret: Path, account: Account | None) -> None:
 
 
 def _write_for(account: Account | None, path: Path, text: str) -> None:
-    write_private(path, text)
+    private.write(path, text)
     if account:
         shutil.chown(path, account.uid, account.gid)
 
