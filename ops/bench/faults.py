@@ -294,6 +294,15 @@ def rejections(settings: Settings, connection: psycopg.Connection[Any], wanted: 
         yield f"{wanted} rejections, {len(held)} in the table, {len(topic)} in the topic"
 
 
+def judged(settings: Settings, sent: int, refused: int) -> list[str]:
+    """What is wrong with the verdicts on so many events, of which so many were to be refused."""
+    with connect(settings.dsn, "faults") as connection:
+        counted = verdicts(connection)
+    if (sum(counted.values()), counted.get("rejected", 0)) == (sent, refused):
+        return []
+    return [f"{sent} sent, {refused} to be refused: {counted}"]
+
+
 def verdicts(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """How many events met each status."""
     counted: dict[str, int] = {}
