@@ -35,7 +35,7 @@ from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
 from ops.bench.expected import rows_of
-from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, digest, expected_lines, held_line
+from ops.bench.storm import AUTHORITY, HELD, SYSTEM, WANTED, Storm, digest, expected_lines, held_lines
 from ops.embedded import instance
 from ops.embedded.instance import Instance
 
@@ -276,9 +276,7 @@ def check(settings: Settings, storm: Storm, report: Report) -> list[str]:
             wrong.append(f"{report.sent} sent, {counted} have a verdict")
         if report.verdicts.get("rejected", 0) != storm.rejected:
             wrong.append(f"{storm.rejected} bad ones sent, {report.verdicts.get('rejected')} rejected")
-        held = {EntryKey(*key): load(document) for *key, document in connection.execute(
-            "SELECT authority, system, case_id::text, document FROM entry")}  # fmt: skip
-        report.digest = digest(held_line(key, state) for key, state in held.items())
+        report.digest = digest(held_lines(connection.execute(HELD)))
         if report.digest != digest(expected_lines(storm.sent)):
             wrong.append("the table differs from what was sent")
         wrong += topic_equals_table(settings, connection)
