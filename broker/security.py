@@ -6,6 +6,7 @@ A token is taken whole or not at all: a claim that cannot be read makes it no to
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,7 +29,10 @@ ALGORITHM: Final = "ES256"
 OUTSIDE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 EVERYTHING: Final = "N*"
 KEPT_S: Final = 60.0
-"""How long a token is taken without another look at its signature; a key that is withdrawn counts for no longer."""
+"""How long a token, or an outside issuer's set of keys, is taken without another look; a key that is withdrawn counts
+for no longer than this after it was last seen."""
+ASK_S: Final = 10.0
+"""How often at most an outside issuer is asked for its keys, whatever comes of it."""
 MOST_KEPT: Final = 1000
 REST: Final = 1.0  # seconds in which nobody else waits for a database that has just not answered
 
@@ -60,10 +64,60 @@ class Token:
     unit: str = ""
 
 
+class _OutsideKeys:
+    """An outside issuer's public keys by their ids. Who asks for one that is held waits for nobody."""
+
+    def __init__(self, url: str) -> None:
+        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=5)
+        self._asking = threading.Lock()
+        self._held: tuple[dict[str, Any], float] = {}, float("-inf")
+        self._asked_at = float("-inf")
+        self._failed = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the set that is held was asked for."""
+        return time.monotonic() - self._held[1]
+
+    @property
+    def due(self) -> bool:
+        """So old that asking again keeps anybody from waiting for it later."""
+        return self.age > KEPT_S / 2 and self._may_ask()
+
+    def held(self, key: str | None) -> Any:
+        """The key with this id, without waiting; None when it must be asked for."""
+        return self._held[0].get(key or "") if self.age < KEPT_S else None
+
+    def get(self, key: str | None) -> Any:
+        """The key with this id; asks for it, at most once in ASK_S. Raises BadToken, KeysUnavailable."""
+        if key and self.held(key) is None:
+            self.ask(key)
+        if (found := self.held(key)) is not None:
+            return found
+        if key and (self._failed or self.age >= KEPT_S):
+            raise KeysUnavailable("the outside issuer does not answer with its keys")
+        raise BadToken("not a token of this issuer")
+
+    def ask(self, key: str | None = None) -> None:
+        """Fetch the set, unless somebody else has just tried. Blocks."""
+        with self._asking:
+            if self.held(key) is not None or not self._may_ask():
+                return
+            self._asked_at = time.monotonic()
+            try:
+                keys = {str(one.key_id): one.key for one in self._client.get_signing_keys()}
+                self._held, self._failed = (keys, self._asked_at), False
+            except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OSError):  # it may answer anything
+                self._failed = True
+
+    def _may_ask(self) -> bool:
+        return time.monotonic() - self._asked_at >= ASK_S
+
+
 class Issuer:
     """Makes tokens with the development key, and verifies those of the issuer that the settings name.
 
-    Blocking, and made for threads: the event loop calls it through `asyncio.to_thread`.
+    Blocking, and made for threads: the event loop calls `verify` in those that `threads` names.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,7 +127,8 @@ class Issuer:
         self._reading = threading.Lock()
         self._failed_at = float("-inf")
         self._verified: dict[bytes, tuple[Token, float]] = {}
-        self._outside = None if settings.jwks_url is None else jwt.PyJWKClient(settings.jwks_url, timeout=5)
+        self._outside = None if settings.jwks_url is None else _OutsideKeys(settings.jwks_url)
+        self._fetching = ThreadPoolExecutor(1, "keys")
 
     def issue(self, claims: Mapping[str, Any], ttl: int) -> str:
         """A development token of these claims, good for `ttl` seconds."""
@@ -85,7 +140,7 @@ class Issuer:
     def verify(self, token: str) -> Token:
         """The token's content. Raises BadToken; KeysUnavailable or OperationalError when keys are out of reach."""
         try:
-            key, algorithms = self._key_for(token)
+            key, algorithms, age = self._key_for(token)
             claims = jwt.decode(
                 token,
                 key,
@@ -93,8 +148,6 @@ class Issuer:
                 issuer=self._settings.issuer,
                 **self._audience(),
             )
-        except jwt.PyJWKClientConnectionError as error:
-            raise KeysUnavailable("the outside issuer does not answer") from error
         except jwt.ExpiredSignatureError:
             raise BadToken("the token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError):
@@ -102,8 +155,16 @@ class Issuer:
         read = read_claims(claims)
         if len(self._verified) >= MOST_KEPT:
             self._verified.clear()
-        self._verified[_digest(token)] = read, min(read.expires.timestamp(), time.time() + KEPT_S)
+        self._verified[_digest(token)] = read, min(read.expires.timestamp(), time.time() + KEPT_S - age)
         return read
+
+    def threads(self, token: str) -> Executor | None:
+        """Where to verify this token: a thread of its own while its key must be fetched, else any (None)."""
+        if self._outside is None:
+            return self._fetching if self._key is None else None
+        if self._outside.due:
+            self._fetching.submit(self._outside.ask)
+        return None if self._outside.held(_key_named(token)) is not None else self._fetching
 
     def known(self, token: str, now: float) -> Token | None:
         """The content of a token that was verified a moment before `now` and is good still. Does not block."""
@@ -123,10 +184,11 @@ class Issuer:
             return {"options": {"require": required, "verify_aud": False}}
         return {"audience": self._settings.audience or (), "options": {"require": [*required, "aud"]}}
 
-    def _key_for(self, token: str) -> tuple[Any, list[str]]:
+    def _key_for(self, token: str) -> tuple[Any, list[str], float]:
+        """The key, what may be signed with it, and for how many seconds nobody has looked whether it still counts."""
         if self._outside is None:
-            return self._development_key().public_key(), [ALGORITHM]
-        return self._outside.get_signing_key_from_jwt(token).key, list(OUTSIDE_ALGORITHMS)
+            return self._development_key().public_key(), [ALGORITHM], 0.0
+        return self._outside.get(_key_named(token)), list(OUTSIDE_ALGORITHMS), self._outside.age
 
     def _development_key(self) -> ec.EllipticCurvePrivateKey:
         with self._reading:
@@ -139,6 +201,15 @@ class Issuer:
                     self._failed_at = time.monotonic()
                     raise
             return self._key
+
+
+def _key_named(token: str) -> str | None:
+    """The id of the key that this says it is signed with, if it says so."""
+    try:
+        named = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError):
+        return None
+    return named if isinstance(named, str) else None
 
 
 def _digest(token: str) -> bytes:

@@ -36,7 +36,8 @@ async def verified(core: Core, bearer: str | None, roles: Collection[Role]) -> T
     try:
         token = core.issuer.known(bearer, time.time())
         if token is None:
-            token = await asyncio.to_thread(core.issuer.verify, bearer)
+            threads = core.issuer.threads(bearer)
+            token = await asyncio.get_running_loop().run_in_executor(threads, core.issuer.verify, bearer)
     except BadToken as flaw:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise Problem(401, "unauthorized", str(flaw), challenge) from None

@@ -39,16 +39,17 @@ def faults(events: int, kills: int, seeds: tuple[int, ...], *, as_json: bool) ->
 @click.option("--seconds", default=600.0, show_default=True, help="How long to send.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def intake(seconds: float, *, as_json: bool) -> None:
-    """Send as fast as the front door takes it: events a second, request times, and every process's memory."""
+    """Send as fast as the front door takes it: events a second, request times, and every process's memory.
+
+    Exit 3 when nothing came in, something accepted is not in the log, or a process of ours grew.
+    """
     from ops.bench.intake import run  # noqa: PLC0415 - only this command needs it
 
     with tempfile.TemporaryDirectory(prefix="sagsbro-intake-") as folder:
-        report = asdict(run(Path(folder) / "data", seconds))
-    if as_json:
-        click.echo(json.dumps(report))
-        return
-    for name, said in report.items():
-        click.echo(f"{name}: {said}")
+        report = run(Path(folder) / "data", seconds)
+    _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
 
 
 @bench.command()
@@ -119,12 +120,17 @@ def reads(sizes: tuple[int, ...], requests: int, data: Path | None, *, as_json: 
 @click.option("--entries", default=100_000, show_default=True, help="How many cases are there before.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def latency(rates: tuple[int, ...], seconds: float, entries: int, *, as_json: bool) -> None:
-    """Send at a steady rate: milliseconds from received to visible in search and to read from the overview topic."""
+    """Send at a steady rate: milliseconds from received to visible in search and to read from the overview topic.
+
+    Exit 3 when an event never gets there.
+    """
     from ops.bench.latency import run  # noqa: PLC0415 - only this command needs it
 
     with tempfile.TemporaryDirectory(prefix="sagsbro-latency-") as folder:
         report = run(Path(folder) / "data", rates, seconds, entries, _tell)
     _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
 
 
 @bench.command()
@@ -148,7 +154,7 @@ def purge(citizens: int, entries: int, rate: int, *, as_json: bool) -> None:
 @click.option("--live", default=50_000, show_default=True, help="How many events of each step go through Kafka.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def growth(steps: str, live: int, *, as_json: bool) -> None:
-    """What an event costs and what each process holds while the index grows."""
+    """What an event costs and what each process holds while the index grows; exit 3 when it does not keep up."""
     from ops.bench.growth import run  # noqa: PLC0415 - only this command needs it
 
     try:
@@ -158,6 +164,8 @@ def growth(steps: str, live: int, *, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="sagsbro-growth-") as folder:
         report = run(Path(folder) / "data", sizes, live, _tell)
     _show(asdict(report), as_json=as_json)
+    if report.wrong:
+        raise SystemExit(3)
 
 
 def _tell(text: str) -> None:
@@ -173,7 +181,7 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
         if isinstance(said, list) and said and isinstance(said[0], dict):
             click.echo(f"{name}\n| {' | '.join(said[0])} |\n|{'---|' * len(said[0])}")
             for row in said:
-                click.echo(f"| {' | '.join(map(str, row.values()))} |")
+                click.echo(f"| {' | '.join('' if said is None else str(said) for said in row.values())} |")
         else:
             click.echo(f"{name}: {said}")
 

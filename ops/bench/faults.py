@@ -35,7 +35,7 @@ from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
 from ops.bench.expected import rows_of
-from ops.bench.storm import AUTHORITY, SYSTEM, WANTED, Storm, digest, expected_lines, held_line
+from ops.bench.storm import AUTHORITY, HELD, SYSTEM, WANTED, Storm, digest, expected_lines, held_lines
 from ops.embedded import instance
 from ops.embedded.instance import Instance
 
@@ -276,9 +276,7 @@ def check(settings: Settings, storm: Storm, report: Report) -> list[str]:
             wrong.append(f"{report.sent} sent, {counted} have a verdict")
         if report.verdicts.get("rejected", 0) != storm.rejected:
             wrong.append(f"{storm.rejected} bad ones sent, {report.verdicts.get('rejected')} rejected")
-        held = {EntryKey(*key): load(document) for *key, document in connection.execute(
-            "SELECT authority, system, case_id::text, document FROM entry")}  # fmt: skip
-        report.digest = digest(held_line(key, state) for key, state in held.items())
+        report.digest = digest(held_lines(connection.execute(HELD)))
         if report.digest != digest(expected_lines(storm.sent)):
             wrong.append("the table differs from what was sent")
         wrong += topic_equals_table(settings, connection)
@@ -292,6 +290,15 @@ def rejections(settings: Settings, connection: psycopg.Connection[Any], wanted: 
     topic = set(folded(settings, REJECTIONS.name))
     if held != topic or len(held) != wanted:
         yield f"{wanted} rejections, {len(held)} in the table, {len(topic)} in the topic"
+
+
+def judged(settings: Settings, sent: int, refused: int) -> list[str]:
+    """What is wrong with the verdicts on so many events, of which so many were to be refused."""
+    with connect(settings.dsn, "faults") as connection:
+        counted = verdicts(connection)
+    if (sum(counted.values()), counted.get("rejected", 0)) == (sent, refused):
+        return []
+    return [f"{sent} sent, {refused} to be refused: {counted}"]
 
 
 def verdicts(connection: psycopg.Connection[Any]) -> dict[str, int]:

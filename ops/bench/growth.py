@@ -21,8 +21,8 @@ from broker.store.database import connect
 from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.topics import CASE_EVENTS
-from ops.bench.faults import SETTLE_S, settle
-from ops.bench.filled import Load
+from ops.bench.faults import SETTLE_S, judged, settle
+from ops.bench.filled import Filled, Load
 from ops.bench.filling import fill
 from ops.bench.latency import send
 from ops.bench.reads import QUESTIONS, READERS, TTL, over_http, ready
@@ -68,7 +68,7 @@ class Size:
 
 @dataclass(slots=True)
 class Report:
-    """wrong: what was still open when all should have been settled."""
+    """wrong: what was refused, or still open when all should have been settled; that size and the next have no rows."""
 
     costs: list[Row] = field(default_factory=list)
     paces: list[Pace] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Report:
 
 def run(data: Path, sizes: Sequence[int], live: int, tell: Tell = lambda _: None) -> Report:
     """Grow step by step, on a Sagsbro of its own under `data`, with one worker and one publisher."""
-    report, filled = Report(), 0
+    report, filled, sent, refused = Report(), 0, 0, 0
     with instance.held(instance.Plan(data), {}) as running:
         address = str(running.start(ready).api)
         settings = said(running.settings)
@@ -87,7 +87,13 @@ def run(data: Path, sizes: Sequence[int], live: int, tell: Tell = lambda _: None
             filled = size
             search(settings, address, size - live)
             before = spent(running)
-            report.paces.append(keep_up(settings, size, live, report))
+            records = list(islice(Load(size - live).later(size - live), live))
+            sent, refused = sent + live, refused + sum(not record.taken for record in records)
+            pace = keep_up(settings, size, records, report)
+            report.wrong += judged(settings, sent, refused)
+            if report.wrong:
+                break
+            report.paces.append(pace)
             report.costs += [
                 Row(size, name, resident(running, name), round((seconds - before[name]) * MICRO / live, 1))
                 for name, seconds in spent(running).items()
@@ -115,9 +121,8 @@ def search(settings: Settings, address: str, entries: int) -> None:
     over_http(address, token, QUESTIONS["citizen"], entries, 1, SEARCHES)
 
 
-def keep_up(settings: Settings, size: int, live: int, report: Report) -> Pace:
-    """Send the last events and wait until they are projected, and until all is published."""
-    records = list(islice(Load(size - live).later(size - live), live))
+def keep_up(settings: Settings, size: int, records: Sequence[Filled], report: Report) -> Pace:
+    """Send the last events and wait until they are projected, and until all is published: none if it is wrong."""
     client = admin(confluent_options(settings))
     began, pause = time.monotonic(), threading.Event()
     send(settings, records, AS_FAST_AS_IT_GOES)
@@ -130,4 +135,5 @@ def keep_up(settings: Settings, size: int, live: int, report: Report) -> Pace:
     projected = time.monotonic() - began
     report.wrong += settle(settings)
     published = time.monotonic() - began
-    return Pace(size, live, round(projected * MICRO / live, 1), round(published * MICRO / live, 1))
+    projected_us, published_us = (round(took * MICRO / len(records), 1) for took in (projected, published))
+    return Pace(size, len(records), projected_us, published_us)

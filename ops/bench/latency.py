@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,7 @@ from broker.stream.clients import confluent_options
 from broker.stream.cluster import admin, logs, partitions_of
 from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS, OVERVIEWS
-from ops.bench.faults import settle
+from ops.bench.faults import judged, settle
 from ops.bench.filled import Filled, Load
 from ops.bench.filling import fill
 from ops.bench.reads import ready
@@ -56,23 +56,23 @@ Looks = dict[int, tuple[list[int], list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Milliseconds since received. missing: events that never got there."""
+    """Milliseconds since received; None where not every event got there. missing: events that never did."""
 
     rate: int
     sent_per_second: float
     until: str
     events: int
     missing: int
-    p50: float
-    p95: float
-    p99: float
-    p999: float
-    worst: float
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    worst: float | None = None
 
 
 @dataclass(slots=True)
 class Report:
-    """wrong: what was still open when all should have been settled."""
+    """wrong: what was missing, refused or still open when all should have been settled."""
 
     rows: list[Row] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Handed(NamedTuple):
 
 def run(data: Path, rates: Sequence[int], seconds: float, entries: int, tell: Tell = lambda _: None) -> Report:
     """Each rate in turn, on a Sagsbro of its own under `data`, with one worker and one publisher."""
-    report, load, registration = Report(), Load(entries), entries
+    report, load, registration, refused = Report(), Load(entries), entries, 0
     with instance.held(instance.Plan(data), {}) as running:
         running.start(ready)
         settings = said(running.settings)
@@ -107,14 +107,21 @@ def run(data: Path, rates: Sequence[int], seconds: float, entries: int, tell: Te
         for rate, length in ((WARM_RATE, WARM_S), *((rate, seconds) for rate in rates)):
             records = list(islice(load.later(registration), int(rate * length)))
             registration += len(records)
+            refused += sum(not record.taken for record in records)
             with looking(settings) as looks, reading(settings) as handed:
                 sent, took = send(settings, records, rate)
-                report.wrong += settle(settings)
+                report.wrong += settle(settings) or judged(settings, registration - entries, refused)
                 await_heard(partial(_all_got_there, sent, looks, handed))
             if rate != WARM_RATE:
                 per_second = round(len(records) / took, 1)
-                report.rows.append(summed(rate, per_second, "visible in search", visible(sent, looks)))
-                report.rows.append(summed(rate, per_second, "in the topic", in_topic(sent, handed)))
+                rows = [
+                    summed(rate, per_second, "visible in search", visible(sent, looks)),
+                    summed(rate, per_second, "in the topic", in_topic(sent, handed)),
+                ]
+                report.rows += rows
+                report.wrong += [
+                    f"{rate}/s: {row.missing} of {row.events} never {row.until}" for row in rows if row.missing
+                ]
                 tell(f"{rate} a second: done")
     return report
 
@@ -257,8 +264,10 @@ def _all_got_there(sent: Sequence[Sent], looks: Looks, handed: Sequence[Handed])
 
 
 def summed(rate: int, per_second: float, until: str, took: Sequence[float | None]) -> Row:
-    """Quantiles of those that got there."""
-    there = sorted(one for one in took if one is not None) or [0.0]
+    """Quantiles, when every event got there."""
+    there = sorted(one for one in took if one is not None)
+    row = Row(rate, per_second, until, len(took), len(took) - len(there))
+    if row.missing or not there:
+        return row
     p50, p95, p99, p999 = (round(there[int(len(there) * share)], 1) for share in (0.5, 0.95, 0.99, 0.999))
-    missing = sum(one is None for one in took)
-    return Row(rate, per_second, until, len(took), missing, p50, p95, p99, p999, round(there[-1], 1))
+    return replace(row, p50=p50, p95=p95, p99=p99, p999=p999, worst=round(there[-1], 1))

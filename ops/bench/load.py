@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, Self, cast
 
 import httpx
-import psycopg
 
 from broker.cli.setup import prepare
 from broker.domain.case import CaseEvent
@@ -34,10 +33,9 @@ from broker.intake.canonical import iso, to_json
 from broker.security import Issuer
 from broker.settings import Settings, said
 from broker.store.database import connect, query
-from broker.store.document import load as load_state
 from ops.bench.faults import SETTLE_S, settle
 from ops.bench.filled import AUTHORITIES, SYSTEMS, agree, filled
-from ops.bench.storm import digest, expected_lines, held_line
+from ops.bench.storm import HELD, digest, expected_lines, held_lines
 from ops.embedded import instance
 from ops.embedded.instance import Instance
 
@@ -330,16 +328,10 @@ class Stage:
         if compared["digest"]["here"] != compared["digest"]["there"]:
             self._report.wrong.append(f"{when}: the digests of the comparison differ")
         with connect(self._settings.dsn, "bench") as connection:
-            made = digest(_lines(connection))
+            made = digest(held_lines(connection.execute(f"{HELD} WHERE shape & 511 <> 0")))
         if made != expected(events):
             self._report.wrong.append(f"{when}: the table differs from what was sent")
         self._report.digest = made
-
-
-def _lines(connection: psycopg.Connection[Any]) -> Iterator[str]:
-    rows = connection.execute("SELECT authority, system, case_id::text, document FROM entry WHERE shape & 511 <> 0")
-    for *key, document in rows:
-        yield held_line(EntryKey(*key), load_state(document))
 
 
 def _written(path: Path, events: Iterable[CaseEvent]) -> Path:

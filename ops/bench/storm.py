@@ -1,6 +1,7 @@
 """A stream of case events with everything that happens in practice, and what must come of it, calculated apart.
 
-The oracle knows nothing of stamps and merges: it puts every event of a case in order and replays them one by one.
+The oracle knows nothing of stamps, merges and rows: it puts every event of a case in order, replays them one by one and
+reads off what is searched and filtered by. No rule maps anything where it is used: a KLE number is mapped to itself.
 """
 
 import hashlib
@@ -13,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from broker.domain.case import GROUPS, ITEM_GROUPS, CaseEvent, State, visible_items
+from broker.domain.case import GROUPS, ITEM_GROUPS, SENSITIVITY, CaseEvent, State, visible_items
 from broker.domain.identity import EntryKey
+from broker.store.document import load
 from broker.stream.framing import BUNDLED, encode
 
 AUTHORITY: Final = "55133018"
@@ -25,6 +27,12 @@ START: Final = 1_700_000_000_000_000
 DOUBLED: Final = 0.05
 LATE: Final = 0.05
 BAD: Final = 0.02
+HELD: Final = (
+    "SELECT authority, system, case_id::text, document, complete, kle, sensitivity, primary_party, parties, principals,"
+    " user_key, created_at, shape & 2048 <> 0 FROM entry"
+)
+"""What `held_lines` reads."""
+LEVELS: Final = ("FORTROLIGE_PERSONOPLYSNINGER", "FOELSOMME_PERSONOPLYSNINGER")
 Group = Any
 
 
@@ -125,8 +133,8 @@ def _whole(chance: random.Random, n: int, case_id: str) -> CaseEvent:
         "registered_at": registered,
         "sequence": chance.choice((None, 1, 2)),
         "change": "REGISTERED",
-        "properties": {"user_key": f"S-{n}", "title": "Ansøgning om hjælp", "created_at": START},
-        "access": {"sensitivity": "FORTROLIGE_PERSONOPLYSNINGER", "hidden_from_citizen": False},
+        "properties": {"user_key": f"S-{n}", "title": "Ansøgning om hjælp", "created_at": START + n},
+        "access": {"sensitivity": LEVELS[n % len(LEVELS)], "hidden_from_citizen": n % 7 == 0},
         "classification": {"kle": chance.choice(WANTED), "facet": "G01", "local_code": None},
         "progress": {
             "complete": True,
@@ -139,6 +147,11 @@ def _whole(chance: random.Random, n: int, case_id: str) -> CaseEvent:
             "complete": True,
             "items": [
                 {"item_id": "p", "role": "PRIMARY", "id_type": "CPR", "id": f"0101{chance.randrange(10**6):06}"},
+                *(
+                    [{"item_id": "s", "role": "SECONDARY", "id_type": "CPR", "id": f"0201{n % 10**6:06}"}]
+                    if n % 3 == 0
+                    else []
+                ),
             ],
         },
         "actors": {
@@ -146,6 +159,10 @@ def _whole(chance: random.Random, n: int, case_id: str) -> CaseEvent:
             "items": [
                 {"item_id": chance.choice("abc"), "role": "HANDLER", "id": f"u{n}", "removed": chance.random() < 0.2}  # noqa: PLR2004
             ],
+        },
+        "security_profile": {
+            "complete": True,
+            "items": [{"item_id": "g", "principal_id": f"g{n}"}] if n % 5 == 0 else [],
         },
     }
 
@@ -189,13 +206,43 @@ def _moment(event: CaseEvent) -> tuple[int, int, str]:
 
 
 def expected_lines(sent: Iterable[CaseEvent]) -> Iterator[str]:
-    """One line a case, as `held_line` writes them."""
+    """One line a case, as `held_lines` writes them; one that is removed ends with {}."""
     for key, groups in replay(sent).items():
-        yield _line(key, groups)
+        yield _line(key, _searched(groups), groups)
 
 
-def held_line(key: EntryKey, state: State) -> str:
-    """One case of the table: what stands in it, without when it was indexed."""
+def held_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    """One line for each row of HELD: what stands in it, without when it was indexed."""
+    for authority, system, case_id, document, *columns in rows:
+        state = load(document)
+        classified = state.groups.get("classification", (b"", {}))[1]
+        mapped = [classified.get("kle"), classified.get("facet")]
+        yield _line(EntryKey(authority, system, case_id), [*mapped, *columns], _held(state))
+
+
+def _searched(groups: dict[str, Group]) -> list[Any]:
+    """The mapped number and facet, and the columns of HELD behind the document."""
+    properties, access, classification = (groups.get(name, {}) for name in ("properties", "access", "classification"))
+    parties = list(groups.get("parties", {}).values())
+    primary = next((party for party in parties if party["role"] == "PRIMARY"), None)
+    others = [f"{party['role']}|{party['id_type']}:{party['id']}" for party in parties if party is not primary]
+    profile = groups.get("security_profile", {}).values()
+    return [
+        classification.get("kle"),
+        classification.get("facet"),
+        groups.keys() >= {"properties", "progress", "classification"} and "replaced_by" not in groups,
+        classification.get("kle"),
+        SENSITIVITY[access.get("sensitivity") or "FOELSOMME_PERSONOPLYSNINGER"],
+        None if primary is None else f"{primary['id_type']}:{primary['id']}",
+        others or None,
+        sorted({one["principal_id"] for one in profile}) or None,
+        properties.get("user_key"),
+        properties.get("created_at"),
+        bool(access.get("hidden_from_citizen")),
+    ]
+
+
+def _held(state: State) -> dict[str, Group]:
     groups: dict[str, Group] = {}
     for group in GROUPS:
         if group in ITEM_GROUPS:
@@ -206,11 +253,11 @@ def held_line(key: EntryKey, state: State) -> str:
         elif group in state.groups:
             content = state.groups[group][1]
             groups[group] = content["original"] if group == "classification" else content
-    return _line(key, groups)
+    return groups
 
 
-def _line(key: EntryKey, groups: dict[str, Group]) -> str:
-    return f"{key} {json.dumps(_bare(groups), sort_keys=True)}"
+def _line(key: EntryKey, searched: list[Any], groups: dict[str, Group]) -> str:
+    return f"{key} {json.dumps(searched)} {json.dumps(_bare(groups), sort_keys=True)}"
 
 
 def _bare(value: Any) -> Any:

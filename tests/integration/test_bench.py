@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from broker.settings import said
 from broker.store.database import connect
-from ops.bench import growth, latency, purge, reads
+from ops.bench import growth, intake, latency, purge, reads
 from ops.bench.filled import user_key_of
 from ops.bench.filling import fill
 from ops.embedded import instance
@@ -59,8 +61,11 @@ def test_latency_sees_every_event_get_where_it_is_to_go(tmp_path: Path) -> None:
     visible, published = report.rows
     # Two in a hundred are refused.
     assert 450 < visible.events == published.events < 500
-    assert 0 < visible.p50 <= visible.p95 <= visible.p99 <= visible.p999 <= visible.worst
-    assert published.p50 > visible.p50
+    first, *quantiles = (visible.p50, visible.p95, visible.p99, visible.p999, visible.worst)
+    assert [0, first, *quantiles] == sorted(said for said in (0, first, *quantiles) if said is not None)
+    assert published.p50 is not None
+    assert first is not None
+    assert published.p50 > first > 0
 
 
 def test_growth_weighs_every_process_at_every_size_when_all_is_settled(tmp_path: Path) -> None:
@@ -73,6 +78,23 @@ def test_growth_weighs_every_process_at_every_size_when_all_is_settled(tmp_path:
     processes = {"kafka", "postgres", "api", "worker-1", "publisher-1"}
     assert weighed == {(size, process) for size in (ENTRIES, 2 * ENTRIES) for process in processes}
     assert all(row.cpu_us_per_event > 0 for row in report.costs if row.process in {"worker-1", "publisher-1"})
+
+
+def test_growth_that_does_not_keep_up_has_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "settle", lambda _: ["not settled"])
+    report = growth.run(tmp_path / "data", (ENTRIES, 2 * ENTRIES), 500)
+
+    assert report.wrong[0] == "not settled"
+    assert (report.paces, report.costs, report.sizes) == ([], [], [])
+
+
+def test_intake_tells_how_much_came_in(tmp_path: Path) -> None:
+    report = intake.run(tmp_path / "data", 2)
+
+    assert report.wrong == []
+    assert report.events >= intake.BATCH
+    assert report.events_per_second is not None
+    assert report.request_p50 is not None
 
 
 def test_purge_sees_every_case_go_from_search_topic_and_stream(tmp_path: Path) -> None:

@@ -60,6 +60,21 @@ def test_the_database_alone_is_given_all_that_the_batch_writer_copies(agreed: st
             "encode(document, 'hex'), encode('Igangsat', 'hex'), encode('Afsluttt', 'hex')), 'hex')"
             " WHERE user_key = (SELECT min(user_key) FROM entry)"
         ),
+        *(
+            f"UPDATE entry SET {change} WHERE user_key = (SELECT min(user_key) FROM entry WHERE kle ^@ '27.')"
+            for change in (
+                "document = overlay(document PLACING '8' FROM position('[\"27.'::bytea IN document) + 3)",
+                "kle = '28.36.04'",
+                "complete = false",
+                "sensitivity = 1",
+                "primary_party = NULL",
+                "parties = ARRAY['SECONDARY|CPR:0101010101']",
+                "principals = ARRAY['somebody']",
+                "created_at = created_at + 1",
+                "user_key = user_key || '1'",
+                "shape = shape # 2048",
+            )
+        ),
     ],
 )
 def test_one_entry_lost_or_changed_is_found(agreed: str, expected: Expected, harm: str) -> None:
