@@ -187,9 +187,9 @@ def test_postgres_writes_nothing_that_clients_sent_into_its_log(own_postgres: Pa
     assert "secret" not in log
 
 
-def test_each_test_gets_an_empty_database(database: str) -> None:
+def test_a_test_may_have_an_empty_database(empty_database: str) -> None:
     """Tables of other tests are not there."""
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 

@@ -8,8 +8,8 @@ from ops.embedded.part import Part
 from tests.integration.running import running
 
 
-async def test_a_database_that_was_not_migrated_is_named_as_such(database: str, kafka: Part) -> None:
-    async with running(database, kafka.address, migrated=False) as api:
+async def test_a_database_that_was_not_migrated_is_named_as_such(empty_database: str, kafka: Part) -> None:
+    async with running(empty_database, kafka.address, migrated=False) as api:
         unready = await api.http.get("/readyz")
 
         assert unready.status_code == 503

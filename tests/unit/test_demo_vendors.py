@@ -149,7 +149,7 @@ def _hash(event: Event) -> bytes:
 @every_vendor
 def test_every_promise_holds_when_the_stream_is_taken_in_order(vendor: Vendor) -> None:
     index = Index(vendor)
-    sent = list(stream(vendor, seed=7, cases=200, events=1_500, start=START))
+    sent = list(stream(vendor, seed=7, cases=100, events=800, start=START))
 
     broken = [
         (number, sending.expect, outcomes)
