@@ -45,6 +45,21 @@ def refusing(translate: Translate) -> Translate:
     return translated
 
 
+async def of_the_case(read: Callable[[], Awaitable[Shown]], *, there: bool) -> Shown:
+    """What `read` gives; before the source has answered anything, its silence says nothing of the case: Away."""
+    try:
+        return await read()
+    except Unanswered as failure:
+        if there or not _is_silence(failure):
+            raise
+        raise Away(str(failure)) from None
+
+
+def _is_silence(failure: Unanswered) -> bool:
+    """An answer of another form is an answer: the source is there."""
+    return type(failure) is Unanswered
+
+
 class Readings:
     """Counts the rounds in which each case could not be read; for the life of a poller."""
 
@@ -96,5 +111,4 @@ class Readings:
 
     def _patience(self, what: str, failure: Unanswered) -> int:
         before = self._shown_before.setdefault(what, self._shown)
-        # An answer of another form is an answer: the source is there.
-        return _ROUNDS_OF_SILENCE if type(failure) is Unanswered and self._shown == before else _ROUNDS
+        return _ROUNDS_OF_SILENCE if _is_silence(failure) and self._shown == before else _ROUNDS

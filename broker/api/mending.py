@@ -18,10 +18,10 @@ from broker.api.standing import Connecting
 from broker.domain.agreement import Facts
 from broker.intake import connector
 from broker.intake.connector import STANDARD, Source
-from broker.intake.leaving import removals
+from broker.intake.leaving import leaving
 from broker.intake.producer import Message, Producer
 from broker.intake.replay import UnreadableError, accepted, by_standard, judged_again, refused
-from broker.intake.verdicts import Judged, Sender, encoded, judge_all, leaves_index, message, offers_of
+from broker.intake.verdicts import Judged, Sender, judge_all, message, offers_of
 from broker.settings import Settings
 from broker.store import rejections as store
 from broker.store.rejections import NIL, Filter
@@ -109,17 +109,11 @@ class Desk:
             judged = await self._judged(kept, facts)
         except UnreadableError as why:
             return _Made([], Stays("unreadable", str(why)))
-        leaving = await self._leaving(judged)
+        removals = await leaving(judged, self.connect)
         if (again := refused(judged)) is not None:
             detail = f"it would be refused again: {again.code} at {again.pointer or '/'}"
-            return _Made(leaving, Stays(str(again.code), detail))
-        return _Made([*leaving, *(message(one.event, one.value) for one in accepted(judged))])
-
-    async def _leaving(self, judged: list[Judged]) -> list[Message]:
-        if not leaves_index(judged):
-            return []
-        async with self.connect() as connection:
-            return [message(removal, encoded(removal)) for removal in await removals(connection, judged)]
+            return _Made(removals, Stays(str(again.code), detail))
+        return _Made([*removals, *(message(one.event, one.value) for one in accepted(judged))])
 
     async def _judged(self, kept: Kept, facts: Facts) -> list[Judged]:
         at = time.time_ns() // 1000

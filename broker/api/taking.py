@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, assert_never
@@ -18,19 +18,15 @@ from broker import metrics, tracing
 from broker.api import bodies
 from broker.api.core import Core
 from broker.api.problems import Problem
-from broker.domain.document import Event
 from broker.domain.outcome import Code
 from broker.intake.connecting import comes_through
-from broker.intake.leaving import removals
+from broker.intake.leaving import leaving
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
     Accepted,
-    Judged,
     Offer,
     Sender,
-    encoded,
     judge_all,
-    leaves_index,
     message,
     orphans,
     without,
@@ -108,8 +104,8 @@ async def _answered(
         judged = without(judged, {key: verdict for key, verdict in found.items() if key not in held})
     accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
     messages = [message(verdict.event, verdict.value) for verdict in accepted]
-    leaving = [message(removal, encoded(removal)) for removal in await _leaving(core, judged)]
-    places = (await core.producer.send([*leaving, *messages]))[len(leaving) :]
+    removals = await leaving(judged, core.pool.connection)
+    places = (await core.producer.send([*removals, *messages]))[len(removals) :]
     came = receipts.Came(datetime.fromtimestamp(at / 1_000_000, UTC), tracing.current_id())
     receipt = receipt_of(uuid.uuid4() if wish is None else wish.receipt_id, judged, places, sender, came.trace_id)
     answer = Answered(receipt.status, bytes(JSONResponse(receipt.answer).body))
@@ -157,14 +153,6 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     where = f"{request.url.path}\n{request.url.query}\n{form}\n"
     return hashlib.sha256(where.encode() + hashlib.sha256(body).digest()).digest()
-
-
-async def _leaving(core: Core, judged: Sequence[Judged]) -> list[Event]:
-    """No connection is taken where nothing leaves."""
-    if not leaves_index(judged):
-        return []
-    async with core.pool.connection() as connection:
-        return await removals(connection, judged)
 
 
 def _count(sender: Sender, receipt: Receipt) -> None:

@@ -39,7 +39,9 @@ class Batch(NamedTuple):
 
     def cut(self, most: int) -> "list[Batch]":
         """In parts of at most so many records, one behind the other."""
-        firsts = range(0, len(self.records), most) or range(1)
+        if len(self.records) <= most:
+            return [self]
+        firsts = range(0, len(self.records), most)
         starts = [self.start, *(self.records[first][0] for first in firsts[1:]), self.next_offset]
         return [
             self._replace(

@@ -5,7 +5,8 @@ What is owed was noted with the rules, and is settled when all of it is done: ki
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -13,10 +14,10 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from broker.intake.leaving import removals
-from broker.intake.producer import Message, Producer
+from broker.intake.leaving import leaving
+from broker.intake.producer import Producer
 from broker.intake.remap import Counts, Mended, mended_by, rejudged
-from broker.intake.verdicts import Judged, encoded, leaves_index, message
+from broker.intake.verdicts import message
 from broker.processing.rederiving import Tell, rederive
 from broker.settings import Settings
 from broker.store import facts, kle_rules, rejections
@@ -80,10 +81,10 @@ async def _replay(settings: Settings, scopes: list[Scope]) -> Counts:
         all_of_it = rejudged(connection, settings, facts.load(connection), scopes, time.time_ns() // 1000, counts)
         try:
             while some := list(islice(all_of_it, AT_ONCE)):
-                leaving = await _leaving(settings, [one for _, judged in some for one in judged])
+                removals = await leaving([one for _, judged in some for one in judged], partial(_connected, settings))
                 mended = [found for kept, judged in some if (found := mended_by(kept, judged)) is not None]
                 coming = [message(event.event, event.value) for one in mended for event in one.events]
-                await producer.send([*leaving, *coming])
+                await producer.send([*removals, *coming])
                 # Killed before this, they are sent again, and are duplicates.
                 await _with(settings, partial(_close, mended))
                 counts.solved += len(mended)
@@ -92,18 +93,17 @@ async def _replay(settings: Settings, scopes: list[Scope]) -> Counts:
     return counts
 
 
-async def _leaving(settings: Settings, judged: list[Judged]) -> list[Message]:
-    if not leaves_index(judged):
-        return []
-    leaving = await _with(settings, lambda connection: removals(connection, judged))
-    return [message(removal, encoded(removal)) for removal in leaving]
-
-
 async def _close(replayed: list[Mended], connection: psycopg.AsyncConnection[Any]) -> None:
     await rejections.close(connection, [one.rejection_id for one in replayed], "replayed", "mapping rules")
 
 
 async def _with(settings: Settings, work: Callable[[psycopg.AsyncConnection[Any]], Awaitable[T]]) -> T:
+    async with _connected(settings) as connection:
+        return await work(connection)
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     dsn = conninfo(settings.dsn, "rules")
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        return await work(connection)
+        yield connection

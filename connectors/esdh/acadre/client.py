@@ -24,10 +24,10 @@ from broker.intake.xml import parse
 from connectors.esdh.acadre.soap import answer_in, content, fault_in
 from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.periods import Hit, Periods
-from connectors.retry import Asker, Away, Patience, Unanswered, whole, whole_xml
+from connectors.retry import Asker, Patience, Unanswered, whole, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import micros_or_last
-from connectors.unread import Readings
+from connectors.unread import Readings, of_the_case
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -193,12 +193,7 @@ class AcadrePoller:
 
     async def _case(self, key: str, *, there: bool) -> Case | None:
         """there: whether SOAP has answered for this page, or no other case is on it to tell."""
-        try:
-            shown = await self._soap("GetCase", key)
-        except AcadreError:
-            raise
-        except Unanswered as silence:
-            raise silence if there else Away(str(silence)) from None
+        shown = await of_the_case(partial(self._soap, "GetCase", key), there=there)
         return Case(shown) if isinstance(shown, dict) else None
 
     async def _or_none(self, operation: str, key: str, hit: Hit) -> Any:

@@ -6,6 +6,7 @@ Assumed: the path of that (`item_path`).
 
 import logging
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ import orjson
 from connectors.esdh.workpoint.mapping import DELETED
 from connectors.esdh.workpoint.waiting import Queue, Told
 from connectors.oauth import Authorized
-from connectors.retry import Asker, Away, Patience, Unanswered, whole
+from connectors.retry import Asker, Patience, Unanswered, whole
 from connectors.runner import Cursor, Page
-from connectors.unread import Readings
+from connectors.unread import Readings, of_the_case
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -85,15 +86,7 @@ class WorkPointPoller:
 
         The queue is ours and fills while WorkPoint is away: silence before any answer says nothing of the item.
         """
-
-        async def fetched() -> bytes | None:
-            try:
-                return await self._fetch(told)
-            except WorkPointError:
-                raise
-            except Unanswered as silence:
-                raise silence if there else Away(str(silence)) from None
-
+        fetched = partial(of_the_case, partial(self._fetch, told), there=there)
         shown = await self._readings.of(f"{told.module}/{told.item}", fetched)
         return orjson.dumps(shown) if isinstance(shown, Mapping) else shown
 
