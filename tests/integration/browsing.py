@@ -50,6 +50,11 @@ class Browser:
             self.does(f"{domain}.enable")
 
     def does(self, method: str, **parameters: Any) -> Any:
+        said = self._tries(method, **parameters)
+        assert "error" not in said, said["error"]
+        return said["result"]
+
+    def _tries(self, method: str, **parameters: Any) -> Any:
         self._number += 1
         asked = {"id": self._number, "method": method, "params": parameters, **self._session}
         self._asks.write(json.dumps(asked).encode() + b"\0")
@@ -57,8 +62,7 @@ class Browser:
         while True:
             said = self._heard()
             if said.get("id") == self._number:
-                assert "error" not in said, said["error"]
-                return said["result"]
+                return said
             self._note(said)
 
     def runs(self, script: str) -> Any:
@@ -68,9 +72,14 @@ class Browser:
         return done["result"].get("value")
 
     def awaits(self, script: str) -> None:
+        """Until it is true. Between two pages there is nothing to ask about: not yet."""
         deadline = time.monotonic() + PATIENCE_S
-        while not self.runs(f"!!({script})"):
+        while not self._holds(script):
             assert time.monotonic() < deadline, f"never came true: {script}"
+
+    def _holds(self, script: str) -> bool:
+        said = self._tries("Runtime.evaluate", expression=f"!!({script})")
+        return bool(said.get("result", {}).get("result", {}).get("value") is True)
 
     def opens(self, address: str) -> None:
         self.does("Page.navigate", url=address)
