@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.domain.agreement import Facts
 from broker.domain.entry import PRIMARY, Entry
@@ -33,8 +33,7 @@ class Grant:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(NamedTuple):
     """Whom an overview system may show the entry to. `principals` and `grants`: None where they do not count.
 
     scoped: whether readers need a scope that covers it.
@@ -85,9 +84,11 @@ def audience(entry: Entry, overview: str, facts: Facts, at: datetime) -> Audienc
     if row is None:
         return Nobody(Reason.NO_SUCH_OVERVIEW)
     case = Case(entry, row, facts, at)
-    denied = next(filter(None, [CASE_TESTS[name](entry, facts) for name in row.tests if name in CASE_TESTS]), None)
-    if denied is not None or entry.kle is None:
-        return Nobody(denied or Reason.INCOMPLETE)
+    for name in row.tests:
+        if name in CASE_TESTS and (denied := CASE_TESTS[name](entry, facts)) is not None:
+            return Nobody(denied)
+    if entry.kle is None:
+        return Nobody(Reason.INCOMPLETE)
     clients = sorted({agreement.client for agreement in agreements(case)})
     if not clients:
         return Nobody(Reason.AUTHORITY_NOT_JOINED)

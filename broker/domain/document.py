@@ -60,8 +60,7 @@ class Reference(NamedTuple):
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One registration, whole. `level`: 1 to 4, 0 where it says none: then the case's own counts."""
 
     stamp: Stamp
@@ -204,7 +203,7 @@ def shown_in(key: EntryKey, item: Item, known: Known) -> Document | None:
     if own.removed:
         return None
     level = max(noted.level, *(document.level for document in registered.values()))
-    return replace(own, level=level, title=own.title or noted.title)
+    return own._replace(level=level, title=own.title or noted.title)
 
 
 def _reference(key: EntryKey, item: Item) -> Reference | None:

@@ -5,6 +5,7 @@ a publisher that was stopped and continued. Rows leave the set only after Kafka 
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -38,6 +39,8 @@ from broker.stream.clients import confluent_options, refusal
 from broker.stream.framing import encode
 from broker.stream.topics import LARGEST_VALUE, OVERVIEWS, REJECTIONS
 
+GC_THRESHOLDS: Final = (100_000, 20, 20)
+"""A claim is some fifty thousand values without a cycle."""
 CLAIM: Final = 1000
 # Each may carry a megabyte.
 CLAIM_REJECTIONS: Final = 50
@@ -255,6 +258,8 @@ def keep(settings: Settings, shard: int, stop: threading.Event) -> None:
 def run(settings: Settings) -> None:
     """Publish until told to stop; an unexpected exception ends the process."""
     serve(settings, "publisher")
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     stop = threading.Event()
 
     async def main() -> None:

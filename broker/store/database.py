@@ -6,12 +6,31 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.conninfo import make_conninfo
+from psycopg.types.array import ListDumper
 
 from broker.store.schema import Phase, misfit, pending
 
 # A session that stops answering (a stopped process, a lost host) must not hold locks for ever.
 GUARDS = "-c idle_in_transaction_session_timeout=10s -c transaction_timeout=60s -c lock_timeout=20s"
+
+
+class TextList(ListDumper):
+    """Quotes the texts of a list at once: the library looks at each by itself, which was a seventh of publishing."""
+
+    def dump(self, obj: list[Any]) -> Buffer | None:
+        """A list of anything else, or with a text that needs more than quotes, as the library does it."""
+        try:
+            joined = '","'.join(obj)
+        except TypeError:
+            return super().dump(obj)
+        if joined.count('"') != 2 * (len(obj) - 1) or "\\" in joined or "\0" in joined:
+            return super().dump(obj)
+        return f'{{"{joined}"}}'.encode()
+
+
+psycopg.adapters.register_dumper(list, TextList)
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -23,8 +23,7 @@ PAGE = 10_000
 START = EntryKey("", "", "00000000-0000-0000-0000-000000000000")
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(NamedTuple):
     """One entry in the dirty set, as it stood in the snapshot of the claim; `mark` is its row version there.
 
     since: when it was first marked. asked_at: since when a change in the register of persons waits for it.
