@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from broker.store.database import migrate
@@ -17,6 +18,11 @@ from ops.embedded import kafka as embedded_kafka
 from ops.embedded import postgres as embedded_postgres
 from ops.embedded.part import Part
 from tests import leaks
+
+# No test is timed, and what a fixture gives is the same for every example.
+_UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=_UNHURRIED)
+settings.load_profile("unhurried")
 
 _LEAKS = pytest.StashKey[list[str]]()
 _MUST_BE_THERE = pytest.StashKey[list[Path]]()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import connectors
@@ -188,7 +188,7 @@ def name_of(thing: Golden | Connector) -> str:
 
 every_connector = pytest.mark.parametrize("connector", installed(), ids=name_of)
 every_golden = pytest.mark.parametrize("golden", list(goldens()), ids=name_of)
-unhurried = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(max_examples=200)
 
 
 @every_connector
@@ -275,7 +275,7 @@ def test_no_number_is_too_long_to_be_refused(connector: Connector) -> None:
 
 @every_golden
 @given(data=st.data())
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_no_change_to_a_golden_payload_makes_translate_raise(golden: Golden, data: st.DataObject) -> None:
     for payload in golden.payloads:
         path = data.draw(st.sampled_from(sorted(places(payload), key=repr)))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Facts, SenderAgreement
@@ -97,7 +97,7 @@ def held(connection: Connection) -> dict[EntryKey, State]:
     return {EntryKey(*key): bare(load(document)) for *key, document in rows}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.lists(st.tuples(events(), st.integers(0, 1), st.booleans()), max_size=20))
 def test_the_table_equals_the_pure_merge_over_two_partitions(
     sessions: list[Connection], arrived: list[tuple[CaseEvent, int, bool]]
@@ -116,7 +116,7 @@ def test_the_table_equals_the_pure_merge_over_two_partitions(
     searchable(sessions[0])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.lists(st.dictionaries(st.sampled_from(PLACES), st.lists(events(), min_size=1, max_size=5), min_size=1)))
 def test_the_table_equals_the_pure_merge_when_partitions_are_written_together(
     sessions: list[Connection], rounds: list[dict[Place, list[CaseEvent]]]

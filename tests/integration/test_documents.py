@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.cli.setup import prepare
@@ -87,7 +87,7 @@ def changed(n: int, **more: Any) -> DocumentEvent:
     return cast("DocumentEvent", event)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(st.lists(st.tuples(document_events(), st.integers(0, 1), st.booleans()), max_size=20))
 def test_the_table_equals_the_pure_merge_over_two_partitions(
     sessions: list[Connection], arrived: list[tuple[DocumentEvent, int, bool]]

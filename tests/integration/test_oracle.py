@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import CLOSED
@@ -127,11 +127,7 @@ def situations(draw: st.DrawFn) -> Situation:
 def test_every_way_of_reading_shows_what_the_oracle_says_and_nothing_else(index: Index) -> None:
     decided: Counter[str] = Counter()
 
-    @settings(
-        max_examples=ceil(CASES / EACH),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    @settings(max_examples=ceil(CASES / EACH))
     @given(situations())
     def judged(situation: Situation) -> None:
         decided.update(judge_each(index, situation))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import Facts
@@ -135,7 +135,7 @@ def test_an_id_is_one_citizens_for_good(index: Index) -> None:
     assert flaw.code is Code.CONSENT_MALFORMED
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     order=st.permutations(
         [

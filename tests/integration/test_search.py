@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import AgreementState, Authority, Facts
@@ -100,7 +100,7 @@ ASKED = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(cases=st.lists(entries(), max_size=8), reader=readers(), said=facts(), asked=ASKED, limit=st.integers(1, 4))
 def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(
     index: Index, cases: list[Entry], reader: Reader, said: Facts, asked: Asked, limit: int
@@ -125,7 +125,7 @@ def test_a_search_shows_what_decide_permits_page_by_page_and_nothing_else(
     assert candidates(index, query, said, asked) == narrowed
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     levels=st.dictionaries(st.sampled_from(PATTERNS), st.integers(1, 4)), areas=st.sampled_from((("N*",), ("27.*",)))
 )

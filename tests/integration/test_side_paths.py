@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.domain.agreement import Facts
@@ -47,7 +47,7 @@ def explained_of(index: Index, query: Query, key: EntryKey) -> tuple[dict[EntryK
     return told_of(index, query, [key], Caller(query.reader, frozenset())), [*index.journeys]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 @given(
     cases=st.lists(entries(), max_size=8),
     reader=readers(),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import given, settings, strategies
 from pydantic import SecretStr, ValidationError
 
 from broker.certificates import end, files, watch
@@ -35,7 +35,7 @@ def at(days: int) -> float:
     return (BEGINNING + timedelta(days=days)).timestamp()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(max_examples=25)
 @given(days=strategies.lists(strategies.integers(1, 9999), min_size=1, max_size=4))
 def test_a_chain_ends_with_its_first_and_what_is_trusted_with_its_last(tmp_path: Path, days: list[int]) -> None:
     path = tmp_path / "some.pem"

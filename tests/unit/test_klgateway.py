@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.domain.case import State, content_hash, merge_all, said_by, stamp_of, visible_items
@@ -506,7 +506,7 @@ def test_a_number_in_any_place_is_never_repeated_outside_the_party(number: str) 
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_no_change_to_a_bundle_makes_reading_it_raise_or_repeat_it(data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from(BUNDLES))
     for _ in range(data.draw(st.integers(1, 3))):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import Phase, find, given, settings
 
 from broker.domain.audience import Audience, Nobody, audience
 from broker.domain.policy import (
@@ -27,10 +27,8 @@ from tests.unit.overviews import DENIED, World, base, facts_with, reader_with, s
 
 # `SAGSBRO_CASES=100000` is the nightly size.
 CASES = int(os.environ.get("SAGSBRO_CASES", "500"))
-LARGE = settings(
-    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-SEARCHED = settings(max_examples=30_000, phases=[Phase.generate], database=None, deadline=None)
+LARGE = settings(max_examples=CASES)
+SEARCHED = settings(max_examples=30_000, phases=[Phase.generate], database=None)
 
 
 TESTS_OF_ROWS = [(name, test) for name, row in POLICY.items() for test in row.tests]
@@ -93,7 +91,6 @@ def test_no_test_of_the_policy_can_be_left_out_unnoticed(overview: str, test: st
     find(worlds((overview,)), noticed, settings=SEARCHED)
 
 
-@settings(deadline=None)
 @given(worlds())
 def test_nobody_whom_decide_permits_is_outside_the_audience(world: World) -> None:
     row = world.facts.policy[world.query.overview]
@@ -103,7 +100,6 @@ def test_nobody_whom_decide_permits_is_outside_the_audience(world: World) -> Non
         assert reached.admits(world.query, world.at)
 
 
-@settings(deadline=None)
 @given(worlds())
 def test_an_audience_of_nobody_means_that_everyone_is_denied_but_by_breaking_glass(world: World) -> None:
     row = world.facts.policy[world.query.overview]
@@ -111,7 +107,6 @@ def test_an_audience_of_nobody_means_that_everyone_is_denied_but_by_breaking_gla
         assert not world.permitted or glass_broken(world.query, row)
 
 
-@settings(deadline=None)
 @given(worlds())
 def test_the_verdict_is_that_of_the_first_test_that_denies(world: World) -> None:
     row = world.facts.policy[world.query.overview]
@@ -134,7 +129,6 @@ def only_by_breaking_it(world: World) -> bool:
     return world.permitted and not replace(world, query=replace(world.query, break_glass=None)).permitted
 
 
-@settings(deadline=None)
 @given(BROKEN)
 def test_a_broken_glass_stands_in_for_a_missing_consent_and_for_nothing_else(world: World) -> None:
     if only_by_breaking_it(world):

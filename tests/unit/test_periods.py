@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.periods import Hit, Periods
@@ -55,7 +55,6 @@ skews = st.sampled_from([timedelta(days=days) for days in (-4000, -1, 0, 1, 4000
 
 
 @given(rows, skews)
-@settings(deadline=None)
 def test_every_row_is_read_once(listed: list[tuple[str, int]], off: timedelta) -> None:
     vendor = Vendor(listed)
 
@@ -66,7 +65,6 @@ def test_every_row_is_read_once(listed: list[tuple[str, int]], off: timedelta) -
 
 
 @given(rows, st.lists(st.tuples(st.text("abcdefghij", min_size=1, max_size=3), st.integers(0, 90)), max_size=12))
-@settings(deadline=None)
 def test_what_changes_later_is_read_and_nothing_else(
     listed: list[tuple[str, int]], later: list[tuple[str, int]]
 ) -> None:

@@ -14,7 +14,7 @@ SAPA = (
     Reason.ROLE, Reason.INCOMPLETE, Reason.NOT_DELIVERED, Reason.DELIMITED, Reason.AUTHORITY_NOT_JOINED,
     Reason.OUTSIDE_SCOPE, Reason.OUTSIDE_CLIENT_SCOPE, Reason.NOT_A_PARTY, Reason.SECURITY_PROFILE,
 )  # fmt: skip
-UNSHRUNK = settings(max_examples=3000, phases=[Phase.generate], database=None, deadline=None)
+UNSHRUNK = settings(max_examples=3000, phases=[Phase.generate], database=None)
 
 
 @settings(max_examples=500)

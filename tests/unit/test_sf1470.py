@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -430,7 +430,7 @@ times = st.sampled_from(
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_no_change_to_the_xml_makes_reading_or_translating_raise(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([path for path in ALL if path.stem not in UNREADABLE]))
     root = etree.fromstring(path.read_bytes())

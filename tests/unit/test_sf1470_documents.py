@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import connectors
@@ -35,7 +35,7 @@ def test_a_document_becomes_what_its_file_says(path: Path) -> None:
 
 @every_golden
 @given(data=st.data())
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_no_change_to_a_document_makes_its_translation_raise(path: Path, data: st.DataObject) -> None:
     found = split(path.read_bytes())
     assert not isinstance(found, Rejected)
