@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends
 from fastapi.responses import Response
 from pydantic import Field
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.overviews import caller_of
 from broker.api.problems import Problem, unavailable
@@ -18,7 +18,7 @@ from broker.overviews.access import LogSearch, NotYours, Reported, WatchList
 from broker.overviews.reading import NotLoggedError
 from broker.security import Token
 
-router = APIRouter(prefix="/v1", tags=["access log"])
+router = APIRouter(prefix="/v1", tags=["access log"], route_class=TokenFirst)
 
 
 @router.post("/access-log/search")

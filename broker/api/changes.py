@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.event_stream import EventStream
 from broker.api.overviews import reader_of, refusal
@@ -21,7 +21,7 @@ from broker.overviews.request import Text
 from broker.overviews.subscription import Refused, SubscriptionRequest, Unfit
 from broker.security import Token
 
-router = APIRouter(prefix="/v1", tags=["overviews"])
+router = APIRouter(prefix="/v1", tags=["overviews"], route_class=TokenFirst)
 Cored = Annotated[Core, Depends(core_of)]
 # Every role may knock: the policy refuses, so that the refusal stands in the access log.
 Anyone = Annotated[Token, Depends(require(*Role))]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from broker.api.access_log import not_logged
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.overviews import caller_of
 from broker.api.problems import Problem
@@ -18,7 +18,7 @@ from broker.overviews.dossier import DossierRequest, dossier
 from broker.overviews.reading import NotLoggedError
 from broker.security import Token
 
-router = APIRouter(prefix="/v1", tags=["right of access"])
+router = APIRouter(prefix="/v1", tags=["right of access"], route_class=TokenFirst)
 
 
 @router.post("/dossier", response_model=dict[str, Any])

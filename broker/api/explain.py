@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from broker.api.access_log import not_logged
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.overviews import caller_of, reader_of
 from broker.api.problems import Problem
@@ -15,7 +15,7 @@ from broker.overviews.explaining import ExplainRequest, NotFound, explained
 from broker.overviews.reading import NotLoggedError
 from broker.security import BadToken, Token, read_claims
 
-router = APIRouter(prefix="/v1", tags=["explain"])
+router = APIRouter(prefix="/v1", tags=["explain"], route_class=TokenFirst)
 
 
 @router.post("/explain")

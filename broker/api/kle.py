@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Connection, Core, core_of
 from broker.api.problems import Problem, response
 from broker.domain.kle import Edition
@@ -31,7 +31,7 @@ from broker.store.kle_shapes import KleRules, LocalNumbers, System
 from broker.store.reference import NotYoursError, Putter
 from broker.store.shapes import Cvr
 
-router = APIRouter(prefix="/v1/kle", tags=["reference"])
+router = APIRouter(prefix="/v1/kle", tags=["reference"], route_class=TokenFirst)
 
 LOCK: Final = 7_346_010
 MEDIA: Final = ("text/csv", "application/xml", "text/xml", "application/json")

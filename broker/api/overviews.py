@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header
 from fastapi.responses import Response
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.problems import Problem, unavailable
 from broker.domain.entry import party_ref
@@ -20,7 +20,7 @@ from broker.overviews.search import Answer, Refused, search
 from broker.overviews.table import table
 from broker.security import Token
 
-router = APIRouter(prefix="/v1/overviews", tags=["overviews"])
+router = APIRouter(prefix="/v1/overviews", tags=["overviews"], route_class=TokenFirst)
 CSV: Final = "text/csv"
 NEXT_CURSOR: Final = "Next-Cursor"
 

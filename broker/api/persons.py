@@ -9,7 +9,7 @@ import psycopg
 from fastapi import APIRouter, Body, Depends
 from fastapi.responses import JSONResponse
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.problems import Problem, response
 from broker.domain.consent import Kind, Registration
@@ -22,7 +22,7 @@ from broker.store import persons
 from broker.store.database import connect
 from broker.store.persons import Author
 
-router = APIRouter(prefix="/v1", tags=["persons"])
+router = APIRouter(prefix="/v1", tags=["persons"], route_class=TokenFirst)
 MOST: Final = 1000
 TRIES: Final = 5
 Cored = Annotated[Core, Depends(core_of)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator
 
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Connection, Core, core_of
 from broker.api.problems import Problem
 from broker.domain.policy import Role
@@ -17,7 +17,7 @@ from broker.store import reference
 from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
 from broker.store.shapes import Agreement, Authority, CitizenView, Cvr, Delimitation
 
-router = APIRouter(prefix="/v1", tags=["reference"])
+router = APIRouter(prefix="/v1", tags=["reference"], route_class=TokenFirst)
 
 
 def _listed(value: Any) -> Any:

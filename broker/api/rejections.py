@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from broker.api.access_log import not_logged
-from broker.api.auth import require
+from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.mending import Desk, Stays
 from broker.api.overviews import caller_of
@@ -29,7 +29,7 @@ from broker.security import Token
 from broker.store import rejections as store
 from broker.store.rejections import Filter, Place
 
-router = APIRouter(prefix="/v1/rejections", tags=["rejections"])
+router = APIRouter(prefix="/v1/rejections", tags=["rejections"], route_class=TokenFirst)
 
 UNATTRIBUTED: Final = ("", NOBODY)
 """The authority of what cannot be told to be anybody's."""

@@ -5,6 +5,7 @@ live events takes nothing away.
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,8 @@ from typing import Final, Literal
 from broker.domain.agreement import Facts, SenderAgreement, day_of, outside, wanted
 from broker.domain.case import CaseEvent
 from broker.domain.identity import EVENT_NAMESPACE, EntryKey
-from broker.domain.kle import is_number, is_pattern
+from broker.domain.kle import KleBook, Patterns, is_number, is_pattern
+from broker.domain.kle_rules import ANY
 from broker.domain.outcome import Rejected
 
 Kind = Literal["missing", "superfluous", "older", "newer", "same", "outside"]
@@ -109,6 +111,34 @@ def _belongs(listed: Listed, number: str, agreement: SenderAgreement, facts: Fac
     if listed.created_at is None:
         return not choices or any(choice.kle.covers(mapped.number) for choice in choices)
     return wanted(choices, mapped.number, on, listed.state)
+
+
+def arriving(book: KleBook, authority: str, system: str, areas: Patterns) -> set[str]:
+    """The numbers to which rules and successors may bring what its source has in none of these areas of its own.
+
+    Whatever the day, and whichever rule wins then: rather too many than one too few.
+    """
+    applied = [one for one in book.rules.listed if one.authority in (authority, ANY) and one.system in (system, ANY)]
+    came = {one.number for one in applied if one.kle is None or not areas.covers(Patterns.of([one.kle]).prefixes[0])}
+    followed = _followed(book)
+    left = [*came, *(number for number in followed if not areas.covers(number))]
+    while left:
+        following = followed.get(left.pop(), set()) - came
+        came |= following
+        left += following
+    return came
+
+
+def _followed(book: KleBook) -> dict[str, set[str]]:
+    """Number that is gone -> what has been its only successor in an edition: a case follows no other."""
+    named: dict[str, set[str]] = defaultdict(set)
+    followed: dict[str, set[str]] = defaultdict(set)
+    for edition in book.editions:
+        for number, successors in edition.successors.items():
+            named[number] |= successors
+            if len(named[number]) == 1:
+                followed[number] |= successors
+    return followed
 
 
 def removal(key: EntryKey, registered_at: int) -> CaseEvent:

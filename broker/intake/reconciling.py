@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.domain.agreement import ACCEPTING, Facts, SenderAgreement
-from broker.domain.reconcile import DIFFERENCES, Listed, area_of, is_expected, prefixes
+from broker.domain.kle import Patterns
+from broker.domain.reconcile import DIFFERENCES, Listed, area_of, arriving, is_expected, prefixes
 from broker.intake.canonical import iso
 from broker.intake.manifest import Manifest
 from broker.store import reconciliation as store
@@ -17,6 +18,7 @@ PIECE: Final = 10_000
 """Rows held in memory at once."""
 ASKED_FOR: Final = ("missing", "superfluous", "older")
 """Without any of these the source has answered what was asked of it again."""
+BY: Final = "reconciliation"
 SHOWN: Final = 100
 """Cases of each kind that the first answer lists."""
 
@@ -82,14 +84,22 @@ async def reconcile(
             await store.put(connection, opened, rows)
             found = await store.compare(connection, opened)
             if not any(found.total(kind) for kind in ASKED_FOR):
-                await answered_again(
-                    connection, claim.authority, claim.system, claim.areas or None, found.as_of, "reconciliation"
-                )
+                await _answered(connection, claim, found, await facts_of(connection))
             return found
     except BaseException:
         async with connect() as connection:
             await store.give_up(connection, opened)
         raise
+
+
+async def _answered(connection: Connection, claim: Claim, found: Compared, facts: Facts) -> None:
+    """What was asked of the source is asked in the numbers that cases come to; its list is of those it uses itself."""
+    sender, areas = (claim.authority, claim.system), claim.areas
+    if prefixes(areas) is None:
+        await answered_again(connection, *sender, None, found.as_of, BY)
+    else:
+        elsewhere = arriving(facts.kle, *sender, Patterns.of(areas))
+        await answered_again(connection, *sender, areas, found.as_of, BY, elsewhere)
 
 
 def agreed(facts: Facts, claim: Claim) -> SenderAgreement:

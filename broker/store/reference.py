@@ -236,11 +236,28 @@ async def asked_again(connection: Connection, authorities: Iterable[str] | None)
 
 
 async def answered_again(
-    connection: Connection, authority: str, system: str, kle: Iterable[str] | None, began_at: datetime, by: str
+    connection: Connection,
+    authority: str,
+    system: str,
+    kle: Iterable[str] | None,
+    began_at: datetime,
+    by: str,
+    arriving: Iterable[str] = (),
 ) -> int:
-    """A load or a reconciliation that began then is complete, under these KLE patterns (None: all); what it closes."""
+    """A load or a reconciliation that began then is complete, under these KLE patterns (None: all); what it closes.
+
+    kle: in the source's own numbers. arriving: the numbers that its cases under others may come to; where one of
+    these was asked for, the question stays.
+    """
     prefixes = None if kle is None else list(Patterns.of(kle).prefixes)
-    asked = {"authority": authority, "system": system, "prefixes": prefixes, "began_at": began_at, "by": by}
+    asked = {
+        "authority": authority,
+        "system": system,
+        "prefixes": prefixes,
+        "arriving": list(arriving),
+        "began_at": began_at,
+        "by": by,
+    }
     return (await connection.execute(query("close_ask_again"), asked)).rowcount
 
 
@@ -364,8 +381,9 @@ async def _put_agreement(change: _Change, agreement: Sender | Reader, putter: Pu
 async def _ask(change: _Change, agreement: Sender, stood: Mapping[str, Any] | None, *, widens: bool) -> None:
     """What was outside was not kept: the source is asked again for what is let in now, and for nothing that is not."""
     if agreement.state not in ACCEPTING:
-        moot = {"authority": agreement.authority, "system": agreement.system, "prefixes": None, "by": "lowered"}
-        await change.connection.execute(query("close_ask_again"), {**moot, "began_at": datetime.now(UTC)})
+        await answered_again(
+            change.connection, agreement.authority, agreement.system, None, datetime.now(UTC), "lowered"
+        )
     elif widens:
         why = "the first load" if stood is None else f"{stood['state']} to {agreement.state}"
         await change.ask_again(agreement.authority, agreement.system, agreement.kle, why)

@@ -24,7 +24,7 @@ from broker.store.document import dump
 from broker.store.reconciliation import Opened, Overtaken, Row
 from broker.stream.framing import encode
 from ops.embedded.part import Part
-from tests.integration.running import AUTHORITY, CASE, KLE, Running, running
+from tests.integration.running import AUTHORITY, CASE, KLE, OUTSIDE, Running, running
 
 SYSTEM = "sbsys"
 SENDER = (AUTHORITY, SYSTEM)
@@ -274,3 +274,35 @@ async def test_a_list_from_the_future_takes_nothing_that_has_just_come_for_vanis
         put_entry(connection, CASE.format(1), Held(AS_OF, row[0] + 60_000_000), KLE)
     said = await post(api, b"", as_of="2199-01-01T00:00:00Z")
     assert (said.json()["superfluous"]["count"], said.json()["newer"]["count"]) == (0, 1)
+
+
+async def test_a_list_of_some_areas_answers_no_question_that_its_source_has_cases_for_elsewhere(api: Running) -> None:
+    """Agreements are asked for in the numbers that cases come to, lists are made in those that the source uses."""
+
+    async def left(*areas: str) -> int:
+        api.rows("DELETE FROM ask_again RETURNING 1")
+        api.rows(
+            "INSERT INTO ask_again (authority, system, kle, reason, asked_at)"
+            " VALUES (%s, %s, %s, 'the first load', 'epoch') RETURNING 1",
+            *SENDER,
+            ["27.*"],
+        )
+        said = await post(api, b"", area=list(areas))
+        assert (said.status_code, said.json()["missing"]["count"]) == (200, 0)
+        return len(api.rows("SELECT FROM ask_again WHERE closed_at IS NULL"))
+
+    async def ruled(*matches: tuple[dict[str, str], str]) -> None:
+        rule = {"authority": AUTHORITY, "system": SYSTEM, "from": "2000-01-01"}
+        rules = [{**rule, "match": match, "to": {"kle": number}} for match, number in matches]
+        headers = api.bearer(role="onboarding")
+        put = await api.http.put("/v1/kle/rules", json=rules, headers=headers)
+        assert put.status_code == 200, put.text
+
+    assert [await left("27.*"), await left("15.*"), await left()] == [0, 1, 0]
+    moved = ({"kle": "15.20.*"}, KLE)
+    await ruled(moved)
+    assert [await left("27.*"), await left("15.*"), await left("27.*", "15.20.*"), await left()] == [1, 1, 0, 0]
+    await ruled(moved, ({"local_code": "B7"}, KLE))
+    assert [await left("27.*", "15.20.*"), await left("N*"), await left()] == [1, 0, 0]
+    await ruled(({"kle": "15.20.*"}, OUTSIDE))
+    assert await left("27.*") == 0

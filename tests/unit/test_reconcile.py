@@ -13,7 +13,7 @@ from broker.domain.case import EMPTY, State, content_hash, merge, said_by, stamp
 from broker.domain.identity import EntryKey
 from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.kle_rules import Rule, Rules
-from broker.domain.reconcile import Held, Listed, area_of, compare, is_expected, prefixes, removal, too_many
+from broker.domain.reconcile import Held, Listed, area_of, arriving, compare, is_expected, prefixes, removal, too_many
 from broker.intake.manifest import FlawedManifest, Manifest
 from broker.stream.framing import encode
 
@@ -151,6 +151,33 @@ def test_in_doubt_a_listed_case_is_expected() -> None:
     assert expected(Listed(CASE, in_2024, "27.45.00", in_2021), agreement=only)
     # It may have been made on a day on which the number was mapped otherwise.
     assert expected(Listed(CASE, in_2024, "27.45.00"), agreement=only)
+
+
+def test_what_a_list_leaves_out_may_arrive_by_rule_by_successor_and_by_local_code() -> None:
+    """Of the cases that its source calls otherwise, a list of some of its numbers says nothing."""
+    since = date(2000, 1, 1)
+    edition = replace(EDITION, successors={**EDITION.successors, "27.36.12": frozenset({"27.50.00", "27.51.00"})})
+    later = Edition(date(2024, 1, 1), {}, successors={"27.36.04": frozenset({"28.01.00"})})
+    rules = Rules(
+        (
+            *RULES.listed,
+            Rule("*", "sbsys", "15.*", None, "16.08.06", None, since),
+            Rule("55133018", "*", None, "§ 83 a", "27.42.00", None, since),
+            Rule("*", "nova", "15.*", None, "29.00.00", None, since),
+            Rule("29189420", "*", "15.*", None, "29.00.00", None, since),
+        )
+    )
+    book = KleBook((edition, later), rules=rules)
+
+    def come(*areas: str) -> set[str]:
+        return arriving(book, KEY.authority, KEY.system, Patterns.of(areas))
+
+    assert come("27.*") == {"16.08.06", "27.36.04", "27.42.00", "28.01.00"}
+    assert come("27.*", "15.*", "16.08.06") == {"27.42.00"}
+    assert come("27.36.*", "15.*", "16.08.06") == {"27.36.04", "27.42.00", "28.01.00"}
+    # Nobody knows which of two it is: such a case is refused until a rule says so.
+    assert not come("15.*") & {"27.50.00", "27.51.00"}
+    assert arriving(BOOK, KEY.authority, KEY.system, Patterns.of(["27.*", "16.08.06"])) == set()
 
 
 def test_more_than_a_tenth_is_too_many_but_for_a_handful() -> None:

@@ -11,11 +11,10 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from broker.api.auth import verified
+from broker.api.auth import Caller, TokenFirst
 from broker.api.core import Connection, Core, core_of
 from broker.api.problems import DATABASE_AWAY
 from broker.domain.policy import Role
@@ -44,7 +43,6 @@ INVALID_LEVEL: Final = 42203
 INVALID_MODE: Final = 42204
 NOT_PERMITTED: Final = 42205
 STORE_FAILED: Final = 50001
-_WRITERS: Final = (Role.OPERATOR,)  # schemas are every sender's and every reader's
 _LONGEST_SUBJECT: Final = 255
 _LONG_CODE: Final = 1000  # longer codes begin with their status
 
@@ -108,7 +106,7 @@ class Offered(BaseModel):
             raise RegistryError(INVALID_SCHEMA, "Invalid Avro schema") from None
 
 
-class RegistryRoute(APIRoute):
+class RegistryRoute(TokenFirst):
     """A route whose errors have the registry's form, so that stock clients can read them."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -119,11 +117,6 @@ class RegistryRoute(APIRoute):
             return await _translated(handle, request)
 
         return handling
-
-
-async def writer(request: Request, core: Cored) -> None:
-    """Lets those pass who may register, delete and set rules. Raises Problem."""
-    await verified(core, _token(request), _WRITERS)
 
 
 @asynccontextmanager
@@ -142,7 +135,6 @@ def subject_name(subject: str) -> str:
 
 
 Subject = Annotated[str, Depends(subject_name)]
-WRITERS_ONLY: Final = Depends(writer)
 
 
 async def _translated(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
@@ -163,7 +155,7 @@ def _error(status: int, code: int, message: str, headers: Any = None) -> Answer:
     return Answer({"error_code": code, "message": message}, status, headers)
 
 
-def _token(request: Request) -> str | None:
+async def _token(request: Request) -> str | None:
     """A bearer token, or one that stands as the password of a client that knows basic authentication alone."""
     scheme, _, said = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
@@ -172,3 +164,8 @@ def _token(request: Request) -> str | None:
         return base64.b64decode(said, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return None
+
+
+writer: Final = Caller((Role.OPERATOR,), _token)
+"""Lets those pass who may register, delete and set rules: schemas are every sender's and every reader's."""
+WRITERS_ONLY: Final = Depends(writer)

@@ -111,7 +111,7 @@ async def register(subject: Subject, offered: Offered, core: Cored, request: Req
         found = await registry.find(connection, subject, digest)
     if found is not None:
         return {"id": found.schema_id}
-    await writer(request, core)
+    await writer(request)
     if offered.id is not None or offered.version is not None:
         raise RegistryError(NOT_PERMITTED, "Ids and versions are given out here: the subject is not in import mode")
     async with writing(core) as connection:
