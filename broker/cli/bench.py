@@ -202,13 +202,19 @@ def translate(seconds: float, only: tuple[str, ...], *, as_json: bool) -> None:
 
 @bench.command()
 @click.option("--entries", type=click.IntRange(1000), default=200_000, show_default=True, help="How many to derive.")
+@click.option("--live", type=click.IntRange(1), help="Beside so many events a second.")
+@click.option("--most", type=click.IntRange(1), help="With --live: derive so many entries a second at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def rederive(entries: int, *, as_json: bool) -> None:
-    """Derive an index anew when nothing has changed and when everything has; exit 3 when anything is wrong after it."""
-    from ops.bench.rederive import run  # noqa: PLC0415 - only this command needs it
+def rederive(entries: int, live: int | None, most: int | None, *, as_json: bool) -> None:
+    """Derive an index anew when nothing has changed and when everything has; exit 3 when anything is wrong after it.
+
+    With --live: when everything has, beside a worker, a publisher and events that come in meanwhile.
+    """
+    from ops.bench.rederive import beside, run  # noqa: PLC0415 - only this command needs it
 
     with tempfile.TemporaryDirectory(prefix="sagsbro-rederive-") as folder:
-        report = run(Path(folder) / "data", entries, _tell)
+        data = Path(folder) / "data"
+        report = run(data, entries, _tell) if live is None else beside(data, entries, live, most, _tell)
     _show(asdict(report), as_json=as_json)
     if report.wrong:
         raise SystemExit(3)

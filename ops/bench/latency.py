@@ -16,7 +16,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -134,16 +134,15 @@ def await_heard(everything: Callable[[], bool]) -> None:
         pause.wait(LAST_S)
 
 
-def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list[Sent], float]:
+def send(settings: Settings, records: Iterable[Filled], rate: int) -> tuple[list[Sent], float]:
     """At a steady rate; those that may come in, in the order of sending, and the seconds it took."""
     options = {"acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
     producer = Producer(confluent_options(settings) | options)
     acknowledged: dict[int, Sent] = {}
 
-    def take(number: int, error: object, message: Message) -> None:
+    def take(number: int, record: Filled, error: object, message: Message) -> None:
         if error is not None:
             raise KafkaException(error)
-        record = records[number]
         if record.taken:
             event = record.event
             key = str(EntryKey(event["authority"], event["system"], event["case_id"]))
@@ -153,7 +152,7 @@ def send(settings: Settings, records: Sequence[Filled], rate: int) -> tuple[list
     began = time.monotonic()
     for number, record in enumerate(records):
         keep_pace(producer, number, rate, began)
-        producer.produce(CASE_EVENTS.name, record.value, record.key, on_delivery=partial(take, number))
+        producer.produce(CASE_EVENTS.name, record.value, record.key, on_delivery=partial(take, number, record))
     took = time.monotonic() - began
     producer.flush()
     return [acknowledged[number] for number in sorted(acknowledged)], took

@@ -1,10 +1,15 @@
-"""How fast the index is derived anew: when nothing has changed, and when every entry has.
+"""How fast the index is derived anew: when nothing has changed, when every entry has, and beside live events.
 
-The index is filled directly; no worker and no publisher runs beside it, so that the figure is of deriving alone.
+The index is filled directly. Alone, no worker and no publisher runs beside it, so that the figure is of deriving alone.
+Beside, a worker, a publisher and the API share the machine with it, and events come in at a steady rate before and
+meanwhile: how long each is under way until a search finds it is told for both.
 """
 
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,14 +23,18 @@ from broker.settings import said
 from broker.store import outbox
 from broker.store.database import connect
 from broker.store.rederivation import Scope
-from ops.bench.filled import SUBJECTS, agree
+from ops.bench import latency
+from ops.bench.faults import judged, settle
+from ops.bench.filled import SUBJECTS, Filled, Load, agree
 from ops.bench.filling import fill
+from ops.bench.reads import ready
 from ops.bench.weighing import spent
 from ops.embedded import instance
 from ops.embedded.instance import Instance
 
 Tell = Callable[[str], None]
 NEW_EDITION: Final = "2000-01-02"
+ALONE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +54,29 @@ class Row:
     cpu: float
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One run over the whole index beside live events. changed: without those that an event has derived meanwhile.
+
+    published: seconds after its end until nothing was marked.
+    """
+
+    most: int | None
+    entries: int
+    changed: int
+    passes: int
+    seconds: float
+    per_second: int
+    published: float
+
+
 @dataclass(slots=True)
 class Report:
-    """wrong: what should have been otherwise."""
+    """live: events received before `beside` began, and while it ran. wrong: what should have been otherwise."""
 
     rows: list[Row] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
+    live: list[latency.Row] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -79,6 +106,71 @@ def run(data: Path, entries: int, tell: Tell = lambda _: None) -> Report:
                     report.wrong.append(f"{what}: {row.changed} of {row.entries} entries were changed")
                 connection.execute("TRUNCATE dirty")
     return report
+
+
+def beside(data: Path, entries: int, rate: int, most: int | None, tell: Tell = lambda _: None) -> Report:
+    """Derive every entry by a new edition while events come in, nine of ten of cases that are there.
+
+    Args:
+        rate: events a second.
+        most: entries a second at most; None: as fast as it goes.
+    """
+    report = Report()
+    with instance.held(instance.Plan(data), {}) as running:
+        running.start(ready)
+        settings = said(running.settings)
+        tell(f"{entries} entries filled in {fill(settings, 0, entries):.1f} s")
+        records, enough = list[Filled](), threading.Event()
+        sending = _until(enough, Load(entries).later(entries), records)
+        with latency.looking(settings) as looks, ThreadPoolExecutor(1) as thread:
+            sender = thread.submit(latency.send, settings, sending, rate)
+            try:
+                enough.wait(ALONE_S)
+                with connect(settings.dsn, "bench") as connection:
+                    new_edition(connection)
+                began = time.time()
+                made = rederive(settings.dsn, Scope(), most)
+                ended = time.time()
+            finally:
+                enough.set()
+            sent, took = sender.result()
+            report.wrong += settle(settings) or judged(settings, len(records), sum(not one.taken for one in records))
+            published = round(time.time() - ended, 1)
+            latency.await_heard(lambda: None not in latency.visible(sent, looks))
+            report.live = _live(sent, looks, rate, round(len(records) / took, 1), (began, ended))
+        pace = round(made.seen / max(made.seconds, 0.1))
+        row = Beside(most, made.seen, made.changed, made.passes, made.seconds, pace, published)
+        report.beside.append(row)
+        tell(str(row))
+        report.wrong += [f"{one.missing} of {one.events} never {one.until}" for one in report.live if one.missing]
+        if left := rederive(settings.dsn, Scope()).changed:
+            report.wrong.append(f"{left} entries were not derived by the new edition")
+    return report
+
+
+def _until(enough: threading.Event, endless: Iterable[Filled], given: list[Filled]) -> Iterator[Filled]:
+    for record in endless:
+        if enough.is_set():
+            return
+        given.append(record)
+        yield record
+
+
+def _live(
+    sent: list[latency.Sent], looks: latency.Looks, rate: int, per_second: float, during: tuple[float, float]
+) -> list[latency.Row]:
+    """Of those received before it began, and while it ran (seconds since 1970)."""
+    began, ended = (at * latency.MILLI for at in during)
+    spans = {"alone": (0.0, began), "beside": (began, ended)}
+    return [
+        latency.summed(
+            rate,
+            per_second,
+            f"visible in search, {when}",
+            latency.visible([one for one in sent if first <= one.received_ms < last], looks),
+        )
+        for when, (first, last) in spans.items()
+    ]
 
 
 def new_edition(connection: psycopg.Connection[object]) -> None:
