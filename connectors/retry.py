@@ -16,12 +16,14 @@ from typing import Final
 import httpx
 import orjson
 
-from broker.domain.outcome import Rejected
-from broker.intake.xml import parse
+from broker.domain.outcome import Code, Rejected
+from broker.intake.xml import LARGEST, parse
 
 _log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BUSY: Final = 429
+_LONGEST_TEXT: Final = 10_000_000
+"""Letters in one element: the parser reads no more, and does not say which of its limits it has met."""
 _NOTABLE_SKEW: Final = 60.0
 """Seconds between two clocks: less is the answer's own way."""
 
@@ -31,6 +33,15 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
 
     Each vendor's own error, for an answer of another form than was asked for, is one: it ends a round and no more.
     """
+
+
+class TooLong(Unanswered):
+    """An answer that is larger than can be read: asked for again, it would be as large. more_than: MiB."""
+
+    def __init__(self, size: int) -> None:
+        """size: bytes."""
+        self.more_than = size >> 20
+        super().__init__(f"an answer of more than {self.more_than} MiB")
 
 
 class Away(Unanswered):
@@ -67,10 +78,14 @@ async def whole(response: httpx.Response) -> None:
 
 
 async def whole_xml(response: httpx.Response) -> None:
-    """The same for XML."""
+    """The same for XML. Raises TooLong for what is larger than can be read; half of that looks the same."""
     await response.aread()
-    if response.is_success and isinstance(parse(response.content), Rejected):
-        raise httpx.RemoteProtocolError("half an answer")
+    if not response.is_success or not isinstance(flaw := parse(response.content), Rejected):
+        return
+    size = len(response.content)
+    if flaw.code is Code.TOO_LARGE or size > _LONGEST_TEXT:
+        raise TooLong(min(size - 1, LARGEST))
+    raise httpx.RemoteProtocolError("half an answer")
 
 
 class Asker:

@@ -106,6 +106,20 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, plai
     assert sorted(set(world.delivered)) == sorted({*(f"Sag {number}" for number in range(35)), "Ændret"})
 
 
+def test_a_case_that_is_larger_than_the_broker_takes_is_told_of_and_costs_no_other(tmp_path: Path) -> None:
+    world = World(tmp_path, [case(number) for number in range(12)])
+    world.simulator.cases[5] = {**case(5), "ows_Body": "x" * (17 << 20)}
+
+    assert world.poll() == 12
+    assert len(world.delivered) == 11
+    (told,) = (one for one in world.inbox.payloads if "unread" in one)
+    assert told == unread(case(5)["ows_CaseID"], larger_than=16)
+    world.now += timedelta(hours=3)
+    world.simulator.cases[5] = {**case(5), "ows_LastModifiedDate": local(world.now), "ows_Title": "Ændret"}
+    assert world.poll() == 1
+    assert world.delivered[-1] == "Ændret"
+
+
 def test_a_case_that_changes_behind_the_walk_is_in_the_next_one(tmp_path: Path) -> None:
     world = World(tmp_path, [case(number) for number in range(30)])
 

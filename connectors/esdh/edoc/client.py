@@ -23,7 +23,7 @@ from connectors.ntlm import ONE_CONNECTION, Ntlm
 from connectors.retry import Asker, Patience, Unanswered, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
-from connectors.unread import Readings, unread
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -92,12 +92,14 @@ class EdocPoller:
                 return
             for start in range(0, len(fresh), self._access.page):
                 part = fresh[start : start + self._access.page]
-                cases = [case for _, number in part if (case := await self._read(number, found[number])) is not None]
+                read = {number: await self._read(number, found[number]) for _, number in part}
+                cases = {number: case for number, case in read.items() if case is not None}
                 # A time that lies ahead must not hide what changes until then.
                 at = max(at, min(part[-1][0], self._now))
                 seen |= {case: found[case] for _, case in part}
                 seen = {case: time for case, time in seen.items() if micros_or_last(time) >= at - overlap}
-                yield Page(_answer(cases), len(cases), {"at": at, "seen": seen}, _halves)
+                cursor = {"at": at, "seen": seen}
+                yield Page(_answer(cases.values()), len(cases), cursor, _halves, list(cases), _alone)
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
         """Case -> time of its last change. Asked on from the last one shown: a search can show so many at most."""
@@ -121,7 +123,7 @@ class EdocPoller:
         try:
             found = await self._readings.of(number, partial(self._shown, "SearchCaseFile", asked), changed)
             if isinstance(found, Mapping):
-                return _unread(number)
+                return _unread(found)
             case = next(_said(found).iter(_CASE), None)
             if case is not None and self._access.documents:
                 read = partial(self._shown, _DOCUMENTS, asked)
@@ -202,12 +204,19 @@ def _inside(operation: str, content: bytes) -> Element:
     return root
 
 
-def _unread(number: str) -> Element:
+def _unread(payload: Mapping[str, Any]) -> Element:
     """`unread` in eDoc's form: a case in a search's answer, with nothing else in it."""
     case = etree.Element(f"{{{EDOC}}}CaseFileSearchResult")
-    for name, said in unread(number).items():
-        etree.SubElement(etree.SubElement(case, name), "case").text = said["case"]
+    for name, said in payload.items():
+        element = etree.SubElement(case, name)
+        for what, value in said.items():
+            if value is not None:
+                etree.SubElement(element, what).text = str(value)
     return case
+
+
+def _alone(payload: Mapping[str, Any]) -> bytes:
+    return _answer([_unread(payload)])
 
 
 def _halves(body: bytes) -> Sequence[bytes]:

@@ -92,19 +92,20 @@ class GetOrganizedPoller:
         while number < len(self._access.filters):
             hits, place, now = await self._beyond(self._access.filters[number], place)
             started = now if started is None else int(started)
-            cases = []
+            cases: dict[str, bytes] = {}
             for hit in dict.fromkeys(hits):
                 if hit.changed is None or _is_news(hit.case, hit.changed, at, seen):
                     body, changed = await self._read(hit, int(started))
                     if body and _is_news(hit.case, changed, at, seen):
-                        cases.append(body)
+                        cases[hit.case] = body
                         seen[hit.case] = changed
             news_from = self._next_at(started)
             seen = {case: changed for case, changed in seen.items() if micros_or_last(changed) >= news_from}
             if not hits:
                 number, place = number + 1, Place()
             walk = {"filter": number, "index": place.met, "edge": list(place.edge)}
-            yield Page(b"[" + b",".join(cases) + b"]", len(cases), {"at": at, "seen": seen, "started": started, **walk})
+            cursor = {"at": at, "seen": seen, "started": started, **walk}
+            yield Page(b"[" + b",".join(cases.values()) + b"]", len(cases), cursor, names=list(cases))
         if started is not None:
             yield Page(b"[]", 0, {"at": self._next_at(int(started)), "seen": seen})
 
