@@ -17,7 +17,7 @@ import httpx
 import orjson
 
 from broker.domain.outcome import Code, Rejected
-from broker.intake.xml import LARGEST, parse
+from broker.intake.xml import LARGEST, MOST, Element, parse
 
 _log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -77,15 +77,21 @@ async def whole(response: httpx.Response) -> None:
             raise httpx.RemoteProtocolError("half an answer") from None
 
 
-async def whole_xml(response: httpx.Response) -> None:
-    """The same for XML. Raises TooLong for what is larger than can be read; half of that looks the same."""
+async def whole_xml(response: httpx.Response, most: int = MOST, largest: int = LARGEST) -> None:
+    """The same for XML. Raises what `read_xml` does."""
     await response.aread()
-    if not response.is_success or not isinstance(flaw := parse(response.content), Rejected):
-        return
-    size = len(response.content)
-    if flaw.code is Code.TOO_LARGE or size > _LONGEST_TEXT:
-        raise TooLong(min(size - 1, LARGEST))
-    raise httpx.RemoteProtocolError("half an answer")
+    if response.is_success and read_xml(response.content, most, largest) is None:
+        raise httpx.RemoteProtocolError("half an answer")
+
+
+def read_xml(body: bytes, most: int = MOST, largest: int = LARGEST) -> Element | None:
+    """As `parse` has it; None for what is none. Raises TooLong for what is larger; half of that looks the same."""
+    root = parse(body, most, largest)
+    if not isinstance(root, Rejected):
+        return root
+    if root.code is Code.TOO_LARGE or (largest <= LARGEST and len(body) > _LONGEST_TEXT):
+        raise TooLong(min(len(body) - 1, largest))
+    return None
 
 
 class Asker:
