@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.domain.outcome import Code, Rejected
-from broker.intake.connector import Source
+from broker.intake.connector import Source, load
 from connectors.retry import Away, TooLong, Unanswered
 from connectors.unread import Readings, refusing, unread
 
@@ -138,6 +138,15 @@ def test_one_that_is_too_large_is_refused_with_how_large_it_is_and_what_to_do() 
         found = refusing(lambda *_: [])(said, SOURCE)
         assert isinstance(found, Rejected)
         assert found.detail.startswith("the source shows the case in more than 16 MiB: have it show metadata")
+
+
+@pytest.mark.parametrize("system", ["sbsys", "acadre", "nova", "edoc", "getorganized", "workpoint", "nexus"])
+def test_every_system_that_is_polled_refuses_it_so(system: str) -> None:
+    connector = load(system)
+    assert connector is not None
+    found = connector.translate(unread("17", larger_than=16), Source(system, "55133018"))
+    assert isinstance(found, Rejected)
+    assert found.pointer == "/unread"
 
 
 def test_every_other_payload_is_the_vendors() -> None:
