@@ -17,11 +17,10 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from broker.domain.outcome import Rejected
-from broker.intake.xml import Element, parse
+from broker.intake.xml import Element
 from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience, Unanswered, whole
+from connectors.retry import Asker, Patience, Unanswered, read_xml, whole
 from connectors.runner import Cursor, Page
 from connectors.times import http_date, micros_or_last
 from connectors.unread import Readings
@@ -201,8 +200,8 @@ def _inside(response: httpx.Response, name: str, what: str) -> Element:
 
 
 def _xml(text: str) -> Element | None:
-    root = parse(text.encode(errors="replace"))
-    return None if isinstance(root, Rejected) else root
+    """None for what is none. Raises TooLong."""
+    return read_xml(text.encode(errors="replace"))
 
 
 def _date_of(response: httpx.Response) -> int:
