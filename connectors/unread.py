@@ -84,10 +84,10 @@ def _is_silence(failure: Unanswered) -> bool:
 
 
 class _PassedOver(NamedTuple):
-    """What could not be read: as it was then, and why."""
+    """What could not be read. version: as it was then; larger_than: as in `unread`."""
 
     version: object
-    why: Unanswered
+    larger_than: int
 
 
 class Readings:
@@ -113,9 +113,7 @@ class Readings:
             each would begin anew while the next is tried.
         """
         found = await self._shown_or_passed_over(case, read, version)
-        if not isinstance(found, _PassedOver):
-            return found
-        return unread(case, larger_than=found.why.more_than if isinstance(found.why, TooLong) else 0)
+        return unread(case, larger_than=found.larger_than) if isinstance(found, _PassedOver) else found
 
     async def or_else(
         self, instead: Other, what: str, read: Callable[[], Awaitable[Shown]], version: object = None
@@ -140,7 +138,8 @@ class Readings:
             if self._failed[what] < self._patience(what, failure):
                 raise
             _log.warning("passed over %s rounds=%d: %s", what, self._failed[what], failure)
-            shown = self._passed[what] = _PassedOver(version, failure)
+            larger_than = failure.more_than if isinstance(failure, TooLong) else 0
+            shown = self._passed[what] = _PassedOver(version, larger_than)
         else:
             self._shown += 1
         self._late.discard(what)
