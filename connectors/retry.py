@@ -16,12 +16,14 @@ from typing import Final
 import httpx
 import orjson
 
-from broker.domain.outcome import Rejected
-from broker.intake.xml import parse
+from broker.domain.outcome import Code, Rejected
+from broker.intake.xml import LARGEST, MOST, Element, parse
 
 _log = logging.getLogger(__name__)
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BUSY: Final = 429
+_LONGEST_TEXT: Final = 10_000_000
+"""Letters in one element: the parser reads no more, and does not say which of its limits it has met."""
 _NOTABLE_SKEW: Final = 60.0
 """Seconds between two clocks: less is the answer's own way."""
 
@@ -31,6 +33,15 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said in one word
 
     Each vendor's own error, for an answer of another form than was asked for, is one: it ends a round and no more.
     """
+
+
+class TooLong(Unanswered):
+    """An answer that is larger than can be read: asked for again, it would be as large. more_than: MiB."""
+
+    def __init__(self, size: int) -> None:
+        """size: bytes."""
+        self.more_than = size >> 20
+        super().__init__(f"an answer of more than {self.more_than} MiB")
 
 
 class Away(Unanswered):
@@ -66,11 +77,21 @@ async def whole(response: httpx.Response) -> None:
             raise httpx.RemoteProtocolError("half an answer") from None
 
 
-async def whole_xml(response: httpx.Response) -> None:
-    """The same for XML."""
+async def whole_xml(response: httpx.Response, most: int = MOST, largest: int = LARGEST) -> None:
+    """The same for XML. Raises what `read_xml` does."""
     await response.aread()
-    if response.is_success and isinstance(parse(response.content), Rejected):
+    if response.is_success and read_xml(response.content, most, largest) is None:
         raise httpx.RemoteProtocolError("half an answer")
+
+
+def read_xml(body: bytes, most: int = MOST, largest: int = LARGEST) -> Element | None:
+    """As `parse` has it; None for what is none. Raises TooLong for what is larger; half of that looks the same."""
+    root = parse(body, most, largest)
+    if not isinstance(root, Rejected):
+        return root
+    if root.code is Code.TOO_LARGE or (largest <= LARGEST and len(body) > _LONGEST_TEXT):
+        raise TooLong(min(len(body) - 1, largest))
+    return None
 
 
 class Asker:

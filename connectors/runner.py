@@ -2,7 +2,8 @@
 
 The cursor is written only after the broker has answered, so a process killed anywhere asks again for what
 may not have arrived; the broker knows a repeated registration and calls it a duplicate. A page that is larger than the
-broker takes goes in parts, and the cursor is written after the last of them.
+broker takes goes in parts, and the cursor is written after the last of them; of one case that is too large by itself
+it is told that it is.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -25,11 +26,14 @@ from broker.intake.connector import load
 from broker.intake.xml import LARGEST
 from connectors.receiving import receiving
 from connectors.retry import Asker, Patience, Unanswered
+from connectors.unread import unread
 
 _log = logging.getLogger(__name__)
 # 422: nothing of the batch could be used, and the broker has said why of each. Asking again would not help.
 _TAKEN: Final = frozenset({202, 422})
 _TOO_LARGE: Final = 413
+_MIB: Final = 1 << 20
+"""A door that does not let so much through is a wrong one, and no case's fault."""
 
 Cursor = Mapping[str, Any]
 """How far a poller has come: JSON, its own words, empty at the very start."""
@@ -45,17 +49,39 @@ def halves_of_list(body: bytes) -> Sequence[bytes]:
     return [orjson.dumps(cases[:half]), orjson.dumps(cases[half:])] if half else []
 
 
+def list_of(payload: Mapping[str, Any]) -> bytes:
+    """A JSON list of one."""
+    return orjson.dumps([payload])
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Cases that changed, as a body in the vendor's own form, and how far that is.
 
-    halves: a body -> two smaller ones with the same cases between them; nothing where it has one.
+    halves: a body -> two smaller ones with the same cases between them, the first of an odd number having one less;
+    nothing where it has one. names: what each case in the body is called, for a rejection and the log.
+    alone: what is told of a case in its place -> a body of it.
     """
 
     body: bytes
     count: int
     cursor: Cursor
     halves: Callable[[bytes], Sequence[bytes]] = halves_of_list
+    names: Sequence[str] = ()
+    alone: Callable[[Mapping[str, Any]], bytes] = list_of
+
+    def parts(self) -> "Sequence[Page]":
+        """Two smaller pages; nothing where it has one case."""
+        bodies, half = self.halves(self.body), len(self.names) // 2
+        named = zip(bodies, (self.names[:half], self.names[half:]), strict=True) if bodies else ()
+        return [replace(self, body=body, names=names) for body, names in named]
+
+    def passed_over(self) -> bytes:
+        """What is told in the place of its one case: that it is too large. Logs it."""
+        name = self.names[0] if self.names else ""
+        larger_than = min(LARGEST, len(self.body) - 1) // _MIB
+        _log.warning("passed over case=%s: larger than %d MiB", name, larger_than)
+        return self.alone(unread(name, larger_than=larger_than))
 
 
 class Poller(Protocol):
@@ -142,18 +168,21 @@ class Broker:
         return answer
 
 
-async def push_in_parts(broker: Broker, body: bytes, halves: Callable[[bytes], Sequence[bytes]]) -> Answers:
+async def push_in_parts(broker: Broker, page: Page) -> Answers:
     """The answers to all parts of what is larger than the broker takes, or than what stands before it lets through.
 
-    Raises what `push` does: TooLarge for one case that is too large by itself.
+    One case that is too large by itself is told of in its place. Raises what `push` does: TooLarge where not even a
+    small one is let through.
     """
     try:
-        return [await broker.push(body)]
+        return [await broker.push(page.body)]
     except TooLarge:
-        parts = await asyncio.to_thread(halves, body)
-        if not parts:
+        parts = await asyncio.to_thread(page.parts)
+        if not parts and len(page.body) <= _MIB:
             raise
-    return [answer for part in parts for answer in await push_in_parts(broker, part, halves)]
+    if not parts:
+        return [await broker.push(page.passed_over())]
+    return [answer for part in parts for answer in await push_in_parts(broker, part)]
 
 
 def nothing(body: bytes) -> Mapping[str, int]:
@@ -168,7 +197,7 @@ async def poll_once(poller: Poller, broker: Broker, cursors: CursorFile, unknown
     strange: Counter[str] = Counter()
     async for page in poller.changes(cursors.read()):
         if page.count:
-            answers = await push_in_parts(broker, page.body, page.halves)
+            answers = await push_in_parts(broker, page)
             delivered += page.count
             strange.update(unknown(page.body))
             _log.info(

@@ -26,14 +26,15 @@ _WIDER: Final = etree.XPath(f"boolean(//*[@*[{WIDEST + 1}]])")
 _NO_DOCTYPE: Final = Rejected(Code.MALFORMED_PAYLOAD, "", "XML without a document type")
 
 
-def parse(body: bytes, most: int = MOST) -> Element | Rejected:
+def parse(body: bytes, most: int = MOST, largest: int = LARGEST) -> Element | Rejected:
     """The root of the document; comments and processing instructions are left out.
 
     Args:
         most: tags and attributes.
+        largest: bytes. Where that is more than `LARGEST`, a text may be as long; else 10 million letters.
     """
-    if len(body) > LARGEST:
-        return Rejected(Code.TOO_LARGE, "", f"at most {LARGEST} bytes")
+    if len(body) > largest:
+        return Rejected(Code.TOO_LARGE, "", f"at most {largest} bytes")
     # Every tag has a `<`, every attribute a `=`: counted before anything is built.
     if body.count(b"<") + body.count(b"=") > most:
         return Rejected(Code.TOO_LARGE, "", f"at most {most} tags and attributes")
@@ -43,7 +44,7 @@ def parse(body: bytes, most: int = MOST) -> Element | Rejected:
         return _NO_DOCTYPE
     # One parser a document: it keeps state.
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False, no_network=True, huge_tree=largest > LARGEST, remove_comments=True, remove_pis=True
     )
     try:
         root = etree.fromstring(body, parser)

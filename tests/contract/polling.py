@@ -340,6 +340,21 @@ class SurvivesEverything(ABC):
 
         assert {number for number, _ in world.delivered} == set(range(6 * self.most))
 
+    def test_a_case_that_is_larger_than_the_broker_takes_is_told_of_and_costs_no_other(self, tmp_path: Path) -> None:
+        world = self.world(tmp_path)
+        world.put_all(range(4))
+        world.put(2, 2, "x" * (17 << 20))
+
+        in_rounds(world.poller(), world.broker(), world.cursors)
+
+        (told,) = (one for one in world.inbox.payloads if "unread" in one)
+        assert told["unread"]["larger_than"] == 16
+        assert told["unread"]["case"].endswith("2")
+        assert {number for number, _ in world.delivered} == {0, 1, 3}
+        world.put(2, 1000, "Ændret")
+        assert world.poll() == 1
+        assert world.delivered[-1] == (2, "Ændret")
+
     def test_a_busy_server_is_given_the_time_it_asks_for(self, tmp_path: Path) -> None:
         world = self.world(tmp_path)
         world.put_all(range(3))

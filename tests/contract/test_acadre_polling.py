@@ -117,6 +117,7 @@ class AcadreWorld(World):
             if "Id" in case
             else (int(case["CaseFile"]["CaseFileIdentifier"]), case["CaseFile"]["CaseFileTitleText"])
             for case in self.inbox.payloads
+            if "unread" not in case
         ]
 
     @property

@@ -16,8 +16,9 @@ from broker.intake.connector import load
 from connectors import runner
 from connectors.esdh.sbsys.payloads import Sag, SlettetSag
 from connectors.payload import unknown_fields
-from connectors.retry import Asker, Unanswered
+from connectors.retry import Asker, TooLong, Unanswered, whole_xml
 from connectors.runner import Broker, Cursor, CursorFile, Page, Refused, TooLarge, poll_once, run
+from connectors.unread import unread
 from tests.contract.polling import START, Clock, Inbox, broker
 
 Send = Callable[[], Awaitable[httpx.Response]]
@@ -179,11 +180,12 @@ class Narrow(Inbox):
 class Changed:
     """A page of cases."""
 
-    def __init__(self, *cases: object) -> None:
+    def __init__(self, *cases: object, named: bool = False) -> None:
         self.cases = cases
+        self.names = [f"sag {number}" for number in range(len(cases))] if named else []
 
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:  # noqa: ARG002 - always the same
-        yield Page(json.dumps(self.cases).encode(), len(self.cases), {"at": 1})
+        yield Page(json.dumps(self.cases).encode(), len(self.cases), {"at": 1}, names=self.names)
 
 
 @pytest.mark.parametrize("most", [60, 300])
@@ -212,7 +214,43 @@ def test_a_part_that_is_refused_leaves_the_cursor_where_it_was(tmp_path: Path) -
     assert cursors.read() == {}
 
 
-def test_one_case_that_is_too_large_by_itself_is_for_a_person(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("most", "larger"), [(32 << 20, 16), (4 << 20, 5)])
+def test_one_case_that_is_too_large_by_itself_is_told_of_and_costs_no_other(
+    tmp_path: Path, most: int, larger: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox, cursors = Narrow(), CursorFile(tmp_path / "c")
+    # Once it is not even tried, once a proxy says so.
+    inbox.most = most
+    cases = [{"Id": number, "Titel": "a" * ((larger << 20) if number == 3 else 5)} for number in range(5)]
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(poll_once(Changed(*cases, named=True), broker(inbox, Clock(), "sbsys"), cursors))
+
+    instead = unread("sag 3", larger_than=larger)
+    assert inbox.payloads == [*cases[:3], instead, *cases[4:]]
+    assert cursors.read() == {"at": 1}
+    assert caplog.messages == [f"passed over case=sag 3: larger than {larger} MiB"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "larger"),
+    [(b"<a>" + b"x" * (11 << 20) + b"</a>", 11), (b"<a>" + b"<b/>" * (5 << 20) + b"</a>", 16), (b"<b/>" * 500_000, 1)],
+)
+async def test_xml_larger_than_can_be_read_is_not_taken_for_half_an_answer(answer: bytes, larger: int) -> None:
+    with pytest.raises(TooLong) as caught:
+        await whole_xml(httpx.Response(200, content=answer))
+    assert caught.value.more_than == larger
+
+
+def test_one_that_is_too_large_and_whose_number_nobody_knows_is_told_of_all_the_same(tmp_path: Path) -> None:
+    inbox = Narrow()
+    inbox.most = 32 << 20
+    page = Changed({"Titel": "a" * (17 << 20)})
+    asyncio.run(poll_once(page, broker(inbox, Clock(), "sbsys"), CursorFile(tmp_path / "c")))
+
+    assert inbox.payloads == [unread("", larger_than=16)]
+
+
+def test_a_door_that_lets_no_case_through_is_for_a_person(tmp_path: Path) -> None:
     with pytest.raises(TooLarge, match=r"^status 413$"):
         asyncio.run(
             poll_once(Changed({"Titel": "a" * 90}), broker(Narrow(), Clock(), "sbsys"), CursorFile(tmp_path / "c"))

@@ -11,11 +11,11 @@ import pytest
 
 from broker.domain.outcome import Rejected
 from broker.intake.connector import Source
-from connectors.esdh.edoc import CONNECTOR
+from connectors.esdh.edoc import CONNECTOR, client
 from connectors.esdh.edoc.client import Access, EdocError, EdocPoller, EdocSaysError
 from connectors.esdh.edoc.simulator import USER, Simulator
 from connectors.ntlm import Ntlm
-from connectors.retry import Asker, whole_xml
+from connectors.retry import Asker, TooLong
 from connectors.runner import CursorFile, poll_once
 from connectors.times import micros
 from tests.contract.polling import Broken, Clock, Faulty, GoesOn, Inbox, broker, in_rounds
@@ -47,20 +47,21 @@ class World:
     user: str = USER
     passed_over: frozenset[str] = frozenset()
     documents: bool = False
+    whole: bool = False
     inbox: Inbox = field(default_factory=Inbox)
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.simulator = Simulator(self.cases, largest=self.largest, now=lambda: NOW)
+        self.simulator = Simulator(self.cases, largest=self.largest, whole=self.whole, now=lambda: NOW)
         self.broken = Broken(httpx.ASGITransport(self.simulator.app))
         self.connection = Faulty(self.broken)
 
     def poller(self) -> EdocPoller:
-        client = httpx.AsyncClient(
+        http = httpx.AsyncClient(
             transport=self.connection,
             base_url="https://edoc.example",
             auth=Ntlm(self.user, "secret"),
-            event_hooks={"response": [whole_xml]},
+            event_hooks={"response": [client.WHOLE]},
         )
         access = Access(
             "/edocdotnetapi/edoc.asmx",
@@ -69,7 +70,7 @@ class World:
             passed_over=self.passed_over,
             documents=self.documents,
         )
-        return EdocPoller(client, Asker(self.clock.patience()), access)
+        return EdocPoller(http, Asker(self.clock.patience()), access)
 
     def poll(self, cursors: CursorFile | None = None) -> int:
         door = broker(self.inbox, self.clock, "edoc")
@@ -86,7 +87,7 @@ class World:
 
     @property
     def delivered(self) -> list[str]:
-        return [one["TitleText"] for one in self.payloads]
+        return [one["TitleText"] for one in self.payloads if "unread" not in one]
 
 
 class TestEdocGoesOn(GoesOn):
@@ -215,6 +216,56 @@ def test_cases_that_are_not_shown_hold_nobody_up(tmp_path: Path, status: int) ->
     told = [one for one in world.payloads if "unread" in one]
     assert (len(world.payloads), [one["unread"]["case"] for one in told]) == (35, ["200012", "200015"])
     assert isinstance(CONNECTOR.translate(told[0], Source("edoc", "55133018")), Rejected)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("size", [11, 17])
+def test_a_case_that_is_larger_than_can_be_read_is_told_of_and_costs_no_other(
+    tmp_path: Path, *, whole: bool, size: int
+) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(4)], whole=whole)
+    world.simulator.cases[2] = {**case(2, 2), "Notes": "x" * (size << 20)}
+
+    poller, door = world.poller(), broker(world.inbox, world.clock, "edoc")
+    ended, _ = in_rounds(poller, door, CursorFile(tmp_path / "cursor.json"))
+
+    assert ended == 2
+    assert [one.get("TitleText") for one in world.payloads] == ["Sag 0", "Sag 1", None, "Sag 3"]
+    told = world.payloads[2]
+    assert told["unread"]["case"] == "200002"
+    refused = CONNECTOR.translate(told, Source("edoc", "55133018"))
+    assert isinstance(refused, Rejected)
+    assert refused.detail.startswith(f"the source shows the case in more than {min(size, 16)} MiB")
+    world.simulator.cases[2] = case(2, 1000) | {"TitleText": "Ændret"}
+    assert world.poll() == 1
+    assert world.delivered[-1] == "Ændret"
+
+
+def test_many_large_cases_go_in_pages_that_the_broker_can_read(tmp_path: Path) -> None:
+    cases = [{**case(number, number), "Notes": "x" * (4 << 20)} for number in range(9)]
+    cases[3] |= {"Notes": "x" * (8 << 20), "Documents": {"Document": [{"TitleText": "x" * (9 << 20)}]}}
+    world = World(tmp_path, cases, documents=True)
+
+    assert world.poll() == 9
+    assert len(world.inbox.bodies) > 2
+    assert [one["unread"]["case"] for one in world.payloads if "unread" in one] == ["200003"]
+    assert [one.get("TitleText", "unread") for one in world.payloads] == [
+        *(f"Sag {number}" for number in range(3)),
+        "unread",
+        *(f"Sag {number}" for number in range(4, 9)),
+    ]
+
+
+def test_a_search_that_shows_more_than_can_be_read_says_so_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, [case(number, number) for number in range(3)])
+    with monkeypatch.context() as within:
+        within.setattr(client, "_MOST", 10)
+        with pytest.raises(TooLong):
+            world.poll()
+
+    assert world.poll() == 3
 
 
 def test_documents_that_are_not_shown_keep_no_case_back(tmp_path: Path) -> None:

@@ -106,6 +106,24 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path, plai
     assert sorted(set(world.delivered)) == sorted({*(f"Sag {number}" for number in range(35)), "Ændret"})
 
 
+@pytest.mark.parametrize(("letters", "larger"), [(17 << 20, 16), (11 << 20, 11)])
+def test_a_case_that_is_larger_than_can_be_read_is_told_of_by_its_number_and_costs_no_other(
+    tmp_path: Path, letters: int, larger: int
+) -> None:
+    world = World(tmp_path, [case(number) for number in range(12)])
+    world.simulator.cases[5] = {**case(5), "ows_Body": "x" * letters}
+
+    door, cursors = broker(world.inbox, world.clock, "getorganized"), CursorFile(tmp_path / "cursor.json")
+    assert in_rounds(world.poller(), door, cursors)[0] == 2
+    assert len(world.delivered) == 11
+    (told,) = (one for one in world.inbox.payloads if "unread" in one)
+    assert told == unread(case(5)["ows_CaseID"], larger_than=larger)
+    world.now += timedelta(hours=3)
+    world.simulator.cases[5] = {**case(5), "ows_LastModifiedDate": local(world.now), "ows_Title": "Ændret"}
+    assert world.poll() == 1
+    assert world.delivered[-1] == "Ændret"
+
+
 def test_a_case_that_changes_behind_the_walk_is_in_the_next_one(tmp_path: Path) -> None:
     world = World(tmp_path, [case(number) for number in range(30)])
 

@@ -131,6 +131,23 @@ def test_everything_is_read_once_and_then_only_what_changes(tmp_path: Path) -> N
     ] * 2
 
 
+def test_a_grant_or_a_pathway_that_is_larger_than_the_broker_takes_is_told_of_and_costs_no_other(
+    tmp_path: Path,
+) -> None:
+    world = bench(tmp_path, 3)
+    world.simulator.citizens[0]["tree"][0]["note"] = "x" * (17 << 20)
+    world.simulator.citizens[1]["grants"]["2"]["note"] = "x" * (17 << 20)
+
+    assert world.poll() == 6
+    told = [one for one in world.payloads if "unread" in one]
+    # What is told of a grant has its pathway in it.
+    assert told == [unread(name, larger_than=16) for name in ("pathway 1", "grant 1", "grant 2")]
+    assert len(world.payloads) == 6
+    world.simulator.citizens[1]["grants"]["2"] = grant(2, version=2)
+    assert world.poll() == 2
+    assert not any("unread" in one for one in world.payloads[-2:])
+
+
 def test_a_grant_comes_with_the_innermost_pathway_and_conditions_with_the_outermost(tmp_path: Path) -> None:
     inner = pathway(12, grant_node(1, "Indsats", "Bestilt"), parentPathwayId=1, pathwayTypeId=22)
     world = Bench(Simulator([citizen(1, tree=[pathway(1, inner)])]), tmp_path)

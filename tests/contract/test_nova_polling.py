@@ -48,7 +48,8 @@ class NovaWorld(World):
 
     @property
     def delivered(self) -> list[tuple[int, str]]:
-        return [(int(case["common"]["uuid"][-12:]), case["caseAttributes"]["title"]) for case in self.inbox.payloads]
+        shown = [case for case in self.inbox.payloads if "unread" not in case]
+        return [(int(case["common"]["uuid"][-12:]), case["caseAttributes"]["title"]) for case in shown]
 
     @property
     def failures(self) -> list[int | str]:

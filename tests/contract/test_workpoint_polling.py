@@ -91,6 +91,22 @@ def test_what_was_told_of_is_fetched_once_as_it_is_now(tmp_path: Path) -> None:
     assert world.poll() == 0
 
 
+def test_an_item_that_is_larger_than_the_broker_takes_is_told_of_and_costs_no_other(tmp_path: Path) -> None:
+    world = World(tmp_path, {number: columns(number) for number in range(1, 10)})
+    world.simulator.items[5] = {**columns(5), "Body": "x" * (17 << 20)}
+    world.changed(*[("EntityUpdated", number) for number in range(1, 10)])
+
+    assert world.poll() == 9
+    (told,) = (one for one in world.delivered if "unread" in one)
+    assert told == unread(f"{MODULE}/5", larger_than=16)
+    assert {one["Item"]["ID"] for one in world.delivered if "Item" in one} == set(range(1, 10)) - {5}
+    assert world.poll() == 0
+    world.simulator.items[5] = columns(5)
+    world.changed(("EntityUpdated", 5))
+    assert world.poll() == 1
+    assert world.delivered[-1]["Item"]["ID"] == 5
+
+
 def test_an_item_told_of_many_times_is_read_one_time(tmp_path: Path) -> None:
     world = World(tmp_path, {7: columns(7)})
     world.changed(*[("EntityUpdated", 7)] * 5)

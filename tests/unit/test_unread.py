@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from broker.domain.outcome import Code, Rejected
-from broker.intake.connector import Source
-from connectors.retry import Away, Unanswered
+from broker.intake.connector import Source, load
+from connectors.retry import Away, TooLong, Unanswered
 from connectors.unread import Readings, refusing, unread
 
 SOURCE = Source(system="sbsys", authority="55133018", config={})
@@ -35,6 +35,19 @@ async def test_a_case_is_tried_in_three_rounds_and_then_passed_over() -> None:
         with pytest.raises(Unanswered):
             await readings.of("1", _fails)
     assert await readings.of("1", _fails) == unread("1")
+
+
+async def test_one_whose_answer_is_too_long_is_passed_over_as_that() -> None:
+    readings = Readings()
+
+    async def is_too_long() -> Mapping[str, Any]:
+        raise TooLong(17 << 20)
+
+    for _ in range(2):
+        with pytest.raises(TooLong, match=r"^an answer of more than 17 MiB$"):
+            await readings.of("1", is_too_long, 1)
+    for _ in range(2):
+        assert await readings.of("1", is_too_long, 1) == unread("1", larger_than=17)
 
 
 async def test_silence_counts_as_much_only_where_another_case_was_shown_meanwhile() -> None:
@@ -106,6 +119,10 @@ async def test_what_a_case_can_be_without_is_left_out() -> None:
         (unread("17"), "it gave no usable answer"),
         ({"unread": {"status": "0101014444"}}, "it gave no usable answer"),
         ({"unread": 5}, "it gave no usable answer"),
+        (unread("17", larger_than=0), "it gave no usable answer"),
+        (unread("17", larger_than=16), "it is read again when it changes"),
+        ({"unread": {"larger_than": "0101014444"}}, "it gave no usable answer"),
+        ({"unread": {"larger_than": 101014444}}, "it gave no usable answer"),
     ],
 )
 def test_it_is_refused_and_nothing_of_what_was_sent_is_said(payload: object, detail: str) -> None:
@@ -113,6 +130,23 @@ def test_it_is_refused_and_nothing_of_what_was_sent_is_said(payload: object, det
     assert isinstance(found, Rejected)
     assert (found.code, found.pointer) == (Code.MALFORMED_PAYLOAD, "/unread")
     assert found.detail.endswith(detail)
+
+
+def test_one_that_is_too_large_is_refused_with_how_large_it_is_and_what_to_do() -> None:
+    # In XML a number is a text.
+    for said in (unread("17", larger_than=16), {"unread": {"case": "17", "larger_than": "16"}}):
+        found = refusing(lambda *_: [])(said, SOURCE)
+        assert isinstance(found, Rejected)
+        assert found.detail.startswith("the source shows the case in more than 16 MiB: have it show metadata")
+
+
+@pytest.mark.parametrize("system", ["sbsys", "acadre", "nova", "edoc", "getorganized", "workpoint", "nexus"])
+def test_every_system_that_is_polled_refuses_it_so(system: str) -> None:
+    connector = load(system)
+    assert connector is not None
+    found = connector.translate(unread("17", larger_than=16), Source(system, "55133018"))
+    assert isinstance(found, Rejected)
+    assert found.pointer == "/unread"
 
 
 def test_every_other_payload_is_the_vendors() -> None:

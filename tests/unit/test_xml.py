@@ -147,6 +147,16 @@ def test_comments_do_not_cut_a_text_and_inclusions_stay_elements() -> None:
     assert len(found[0]) == 0
 
 
+def test_who_allows_a_larger_document_gets_long_texts_too_and_no_document_type() -> None:
+    text, largest = b"<a>" + b"x" * (20 << 20) + b"</a>", 32 << 20
+
+    assert isinstance(parse(text), Rejected)
+    assert not isinstance(parse(text, largest=largest), Rejected)
+    assert isinstance(parse(b"<!DOCTYPE a>" + text, largest=largest), Rejected)
+    assert isinstance(parse(b"<a>" * 61 + b"</a>" * 61, largest=largest), Rejected)
+    assert isinstance(parse(text + text, largest=largest), Rejected)
+
+
 @given(st.binary() | st.text().flatmap(lambda text: st.sampled_from([text.encode(), f"<a>{text}</a>".encode()])))
 def test_no_body_whatever_makes_it_raise(body: bytes) -> None:
     found = parse(body)

@@ -100,7 +100,8 @@ class Batch:
         read = {"readAt": sending["at"]}
         # In the place of what could not be read stands `unread`, which has no other field.
         body = orjson.dumps([{**read, **record} if "patient" in record else record for record in self.records])
-        yield Page(body, len(self.records), {"seen": dict(seen), "at": sending["at"]})
+        names = list(map(_name, self.records))
+        yield Page(body, len(self.records), {"seen": dict(seen), "at": sending["at"]}, names=names)
 
 
 class NexusPoller:
@@ -320,6 +321,15 @@ def _nodes(tree: list[Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, An
         elif node.get("type") == GRANT and around is not None:
             yield around, node
         waiting.extend((around, child) for child in reversed(_list(node.get("children"))))
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    """By Nexus's number of the grant, or of the pathway."""
+    grant, pathway = record.get("grant"), record.get("pathway")
+    if isinstance(grant, dict):
+        identifier = grant.get("identifier")
+        return f"grant {identifier.get('patientGrantId') if isinstance(identifier, dict) else None}"
+    return f"pathway {pathway.get('patientPathwayId') if isinstance(pathway, dict) else None}"
 
 
 def _named(listed: object, name: str) -> Mapping[str, Any]:

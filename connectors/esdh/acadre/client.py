@@ -111,8 +111,9 @@ class AcadrePoller:
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Cases that the list says have changed, each read by its id: the list has neither parties nor KLE."""
         async for hits, cursor in Periods(self._list, self.access.page, self._now).changes(since):
-            cases = [hit.row for hit in hits] if self.access.pws_path is None else await self._read_all(hits)
-            yield Page(orjson.dumps(cases), len(cases), cursor)
+            listed = {hit.identity: hit.row for hit in hits}
+            cases = listed if self.access.pws_path is None else await self._read_all(hits)
+            yield Page(orjson.dumps(list(cases.values())), len(cases), cursor, names=list(cases))
 
     async def _list(self, begin: int, end: int | None, page: int) -> list[Hit]:
         query = {"page-index": str(page), "page-size": str(self.access.page), "ChangedFrom": _iso(begin)}
@@ -159,13 +160,13 @@ class AcadrePoller:
             return None
         return address if (address.scheme, address.host) == (base.scheme, base.host) else None
 
-    async def _read_all(self, hits: Sequence[Hit]) -> list[Mapping[str, Any]]:
+    async def _read_all(self, hits: Sequence[Hit]) -> dict[str, Mapping[str, Any]]:
         """Those that failed before come last: SOAP can be away while REST is there, and that says nothing of a case."""
         contacts: dict[str, Any] = {}
-        there, read = len(hits) == 1, []
+        there, read = len(hits) == 1, dict[str, Mapping[str, Any]]()
         for hit in sorted(hits, key=lambda hit: self.readings.is_late(hit.identity)):
             if (case := await self._read(hit, contacts, there=there)) is not None:
-                read.append(case)
+                read[hit.identity] = case
             there = True
         return read
 

@@ -8,8 +8,8 @@ asked for one case [R]; its answer is published nowhere, and is read as `SearchD
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -18,12 +18,12 @@ import httpx
 from lxml import etree
 
 from broker.domain.outcome import Rejected
-from broker.intake.xml import Element, local_name, parse
+from broker.intake.xml import MOST, Element, local_name, parse
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience, Unanswered, whole_xml
+from connectors.retry import Asker, Patience, Unanswered, read_xml, whole_xml
 from connectors.runner import Cursor, Page
 from connectors.times import COPENHAGEN, LAST, http_date, micros_or_last
-from connectors.unread import Readings, unread
+from connectors.unread import Readings
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
@@ -33,8 +33,13 @@ FESD: Final = "http://rep.oio.dk/fesd.dk/xml/schemas/2005/04/20/"
 METHODS: Final = "http://tempuri.org/"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 CHANGED_SINCE: Final = ("SearchNewCaseFilesAndCaseFilesWithNewDocuments", "SearchCaseFile")
+_SINCE: Final = "FromTimeStamp"
 _CASE: Final = "{*}CaseFileSearchResult"
 _DOCUMENTS: Final = "GetDocumentList"
+# A search may show all there is of many cases, and none of them must hide the others.
+_LARGEST: Final = 64 << 20
+_MOST: Final = 4 * MOST
+WHOLE: Final = partial(whole_xml, most=_MOST, largest=_LARGEST)
 
 
 class EdocError(Unanswered):
@@ -82,7 +87,7 @@ class EdocPoller:
     async def changes(self, since: Cursor) -> AsyncIterator[Page]:
         """Asked again until there is nothing new, the oldest first."""
         at, seen = int(since.get("at", 0)), dict(since.get("seen", {}))
-        overlap = self._access.overlap // _MICROSECOND
+        overlap, after = self._access.overlap // _MICROSECOND, since
         while True:
             found: dict[str, str] = {}
             for operation in CHANGED_SINCE:
@@ -92,19 +97,24 @@ class EdocPoller:
                 return
             for start in range(0, len(fresh), self._access.page):
                 part = fresh[start : start + self._access.page]
-                cases = [case for _, number in part if (case := await self._read(number, found[number])) is not None]
+                read = {number: await self._read(number, found[number]) for _, number in part}
+                cases = {number: case for number, case in read.items() if case is not None}
                 # A time that lies ahead must not hide what changes until then.
                 at = max(at, min(part[-1][0], self._now))
                 seen |= {case: found[case] for _, case in part}
                 seen = {case: time for case, time in seen.items() if micros_or_last(time) >= at - overlap}
-                yield Page(_answer(cases), len(cases), {"at": at, "seen": seen}, _halves)
+                before, after = after, {"at": at, "seen": seen}
+                *others, last = _bodies(cases)
+                for body in others:
+                    yield replace(body, cursor=before)
+                yield replace(last, cursor=after)
 
     async def _changed(self, operation: str, since: int) -> dict[str, str]:
         """Case -> time of its last change. Asked on from the last one shown: a search can show so many at most."""
         found: dict[str, str] = {}
         while True:
             local = datetime.fromtimestamp(since / 1_000_000, UTC).astimezone(COPENHAGEN)
-            root = await self._call(operation, {"FromTimeStamp": local.replace(tzinfo=None).isoformat()})
+            root = await self._call(operation, {_SINCE: local.replace(tzinfo=None).isoformat()})
             shown = dict(_identity(case) for case in root.iter(_CASE))
             found |= shown
             last = max((at for at in map(micros_or_last, shown.values()) if at != LAST), default=since)
@@ -121,7 +131,7 @@ class EdocPoller:
         try:
             found = await self._readings.of(number, partial(self._shown, "SearchCaseFile", asked), changed)
             if isinstance(found, Mapping):
-                return _unread(number)
+                return _unread(found)
             case = next(_said(found).iter(_CASE), None)
             if case is not None and self._access.documents:
                 read = partial(self._shown, _DOCUMENTS, asked)
@@ -151,7 +161,7 @@ class EdocPoller:
         if response.status_code != _OK:
             raise EdocError(f"{operation} answered {response.status_code}")
         self._now = _date_of(response)
-        root = _inside(operation, response.content)
+        root = _inside(operation, response.content, searching=operation in CHANGED_SINCE and _SINCE in criteria)
         if (code := next(root.iter("{*}ErrorCode"), None)) is not None:
             raise EdocSaysError(operation, (code.text or "").strip())
         return root
@@ -192,22 +202,44 @@ def _request(operation: str, user: str, criteria: Mapping[str, str]) -> bytes:
     return bytes(etree.tostring(envelope, xml_declaration=True, encoding="utf-8"))
 
 
-def _inside(operation: str, content: bytes) -> Element:
-    """The document inside the text inside the envelope."""
-    envelope = parse(content)
-    result = None if isinstance(envelope, Rejected) else next(envelope.iter(f"{{*}}{operation}Result"), None)
-    root = None if result is None else parse((result.text or "").encode())
-    if root is None or isinstance(root, Rejected):
+def _inside(operation: str, content: bytes, *, searching: bool) -> Element:
+    """The document inside the text inside the envelope. Of one case no more than the broker reads."""
+    envelope = read_xml(content, _MOST, _LARGEST)
+    result = None if envelope is None else next(envelope.iter(f"{{*}}{operation}Result"), None)
+    text = b"" if result is None else (result.text or "").encode()
+    root = read_xml(text, _MOST, _LARGEST) if searching else read_xml(text)
+    if root is None:
         raise EdocError(f"{operation} answered with another form")
     return root
 
 
-def _unread(number: str) -> Element:
+def _unread(payload: Mapping[str, Any]) -> Element:
     """`unread` in eDoc's form: a case in a search's answer, with nothing else in it."""
     case = etree.Element(f"{{{EDOC}}}CaseFileSearchResult")
-    for name, said in unread(number).items():
-        etree.SubElement(etree.SubElement(case, name), "case").text = said["case"]
+    for name, said in payload.items():
+        element = etree.SubElement(case, name)
+        for what, value in said.items():
+            if value is not None:
+                etree.SubElement(element, what).text = str(value)
     return case
+
+
+def _bodies(cases: Mapping[str, Element]) -> Iterator[Page]:
+    """Pages that the broker can read, without their cursors; a case that it cannot read alone is told of."""
+    body = _answer(cases.values())
+    page = Page(body, len(cases), {}, _halves, list(cases), _alone)
+    if not isinstance(parse(body), Rejected):
+        yield page
+    elif len(cases) == 1:
+        yield replace(page, body=page.passed_over())
+    else:
+        half = len(cases) // 2
+        for some in (slice(half), slice(half, None)):
+            yield from _bodies(dict(list(cases.items())[some]))
+
+
+def _alone(payload: Mapping[str, Any]) -> bytes:
+    return _answer([_unread(payload)])
 
 
 def _halves(body: bytes) -> Sequence[bytes]:
@@ -237,7 +269,7 @@ def poller(config: Mapping[str, Any]) -> EdocPoller:
         auth=Ntlm(config["user"], config["password"]),
         limits=ONE_CONNECTION,
         timeout=60,
-        event_hooks={"response": [whole_xml]},
+        event_hooks={"response": [WHOLE]},
     )
     access = Access(
         config.get("path", "/edocdotnetapi/edoc.asmx"),

@@ -35,14 +35,19 @@ class Simulator:
         *,
         busy: int = 0,
         largest: int = 1_000_000,
+        whole: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """A search answers with at most `largest` cases, the oldest change first. `now` is the server's clock."""
+        """A search answers with at most `largest` cases, the oldest change first; `whole`: with all there is of each.
+
+        `now` is the server's clock.
+        """
         self._now = now
         self.cases = list(cases)
         self.busy = busy
         self.errors: dict[str, str] = {}
         self._largest = largest
+        self._whole = whole
         self.app = FastAPI(openapi_url=None)
         self.app.post("/edocdotnetapi/edoc.asmx")(self._call)
 
@@ -71,7 +76,8 @@ class Simulator:
         if operation != "SearchCaseFile":
             found = [case for case in found if case["CreationDate"] == case["TimeStamp"]]
         hits = found[: self._largest]
-        return answer_of([{name: hit[name] for name in ("CaseFileIdentifier", "TimeStamp")} for hit in hits])
+        shown = [{name: hit[name] for name in ("CaseFileIdentifier", "TimeStamp")} for hit in hits]
+        return answer_of(hits if self._whole else shown)
 
 
 def _changed(case: Mapping[str, Any]) -> int:

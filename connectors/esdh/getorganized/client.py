@@ -17,11 +17,10 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from broker.domain.outcome import Rejected
-from broker.intake.xml import Element, parse
+from broker.intake.xml import Element
 from connectors.esdh.getorganized.translate import attributes, is_folder
 from connectors.ntlm import ONE_CONNECTION, Ntlm
-from connectors.retry import Asker, Patience, Unanswered, whole
+from connectors.retry import Asker, Patience, Unanswered, read_xml, whole
 from connectors.runner import Cursor, Page
 from connectors.times import http_date, micros_or_last
 from connectors.unread import Readings
@@ -92,19 +91,20 @@ class GetOrganizedPoller:
         while number < len(self._access.filters):
             hits, place, now = await self._beyond(self._access.filters[number], place)
             started = now if started is None else int(started)
-            cases = []
+            cases: dict[str, bytes] = {}
             for hit in dict.fromkeys(hits):
                 if hit.changed is None or _is_news(hit.case, hit.changed, at, seen):
                     body, changed = await self._read(hit, int(started))
                     if body and _is_news(hit.case, changed, at, seen):
-                        cases.append(body)
+                        cases[hit.case] = body
                         seen[hit.case] = changed
             news_from = self._next_at(started)
             seen = {case: changed for case, changed in seen.items() if micros_or_last(changed) >= news_from}
             if not hits:
                 number, place = number + 1, Place()
             walk = {"filter": number, "index": place.met, "edge": list(place.edge)}
-            yield Page(b"[" + b",".join(cases) + b"]", len(cases), {"at": at, "seen": seen, "started": started, **walk})
+            cursor = {"at": at, "seen": seen, "started": started, **walk}
+            yield Page(b"[" + b",".join(cases.values()) + b"]", len(cases), cursor, names=list(cases))
         if started is not None:
             yield Page(b"[]", 0, {"at": self._next_at(int(started)), "seen": seen})
 
@@ -200,8 +200,8 @@ def _inside(response: httpx.Response, name: str, what: str) -> Element:
 
 
 def _xml(text: str) -> Element | None:
-    root = parse(text.encode(errors="replace"))
-    return None if isinstance(root, Rejected) else root
+    """None for what is none. Raises TooLong."""
+    return read_xml(text.encode(errors="replace"))
 
 
 def _date_of(response: httpx.Response) -> int:

@@ -6,6 +6,7 @@ from connectors.esdh.nova.client import poller
 from connectors.esdh.nova.payloads import Case, Deleted
 from connectors.esdh.nova.translate import split, translate
 from connectors.payload import unknown_fields
+from connectors.unread import refusing
 
 NOTES = """\
 Known [read in public code]: the case as GetList shows it (nested) and as Import takes it (flat); six states; four
@@ -21,7 +22,7 @@ CONNECTOR = Connector(
     "esdh",
     ("application/json",),
     split,
-    translate,
+    refusing(translate),
     notes=NOTES,
     settings={
         "states": "progressState -> state",

@@ -85,7 +85,7 @@ class NovaPoller:
         """The list shows whole cases; their documents, where there are any, are read case by case."""
         async for hits, cursor in Periods(self._list, self.rows, self._now).changes(since):
             cases = [await self._with_documents(hit) for hit in hits]
-            yield Page(orjson.dumps(cases), len(cases), cursor)
+            yield Page(orjson.dumps(cases), len(cases), cursor, names=[hit.identity for hit in hits])
 
     async def _with_documents(self, hit: Hit) -> Mapping[str, Any]:
         """The case with its documents; without a word of them where we may not see them.

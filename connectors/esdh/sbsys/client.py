@@ -93,7 +93,8 @@ class SbsysPoller:
                     # Or shown just now: a clock without a zone can be an hour behind the one that is asked.
                     if micros_or_last(said) >= at - self._overlap or identity in shown
                 }
-                yield Page(b"[" + b",".join(cases) + b"]", len(cases), {"at": at, "seen": seen})
+                body = b"[" + b",".join(cases.values()) + b"]"
+                yield Page(body, len(cases), {"at": at, "seen": seen}, names=list(cases))
 
     @property
     def _overlap(self) -> int:
@@ -135,10 +136,10 @@ class SbsysPoller:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise SbsysError("no Results with an Id and a SagIdentity in the answer to a search") from None
 
-    async def _parts(self, hits: Sequence[Hit]) -> AsyncIterator[tuple[list[Hit], list[bytes]]]:
+    async def _parts(self, hits: Sequence[Hit]) -> AsyncIterator[tuple[list[Hit], dict[str, bytes]]]:
         """A page of them at a time, with the cases that are still there; what was read before one fails comes first."""
         part: list[Hit] = []
-        cases: list[bytes] = []
+        cases: dict[str, bytes] = {}
         for hit in hits:
             try:
                 case = await self._readings.of(hit.identity, partial(self._read, hit), hit.said)
@@ -148,10 +149,10 @@ class SbsysPoller:
                 raise
             part.append(hit)
             if case is not None:
-                cases.append(case if isinstance(case, bytes) else orjson.dumps(case))
-            if len(part) >= self._access.page or sum(map(len, cases)) >= _FULL:
+                cases[hit.identity] = case if isinstance(case, bytes) else orjson.dumps(case)
+            if len(part) >= self._access.page or sum(map(len, cases.values())) >= _FULL:
                 yield part, cases
-                part, cases = [], []
+                part, cases = [], {}
         if part:
             yield part, cases
 

@@ -63,7 +63,8 @@ class WorkPointPoller:
             files: dict[tuple[str, int], list[str]] = {}
             for name, told in waiting.items():
                 files.setdefault((told.module, told.item), []).append(name)
-            items, done, failure = [], [], None
+            items: dict[str, bytes] = {}
+            done, failure = [], None
             for item in sorted(by_item, key=lambda item: self._late.issuperset(files[item])):
                 try:
                     shown = await self._read(by_item[item], there=there)
@@ -73,8 +74,9 @@ class WorkPointPoller:
                     break
                 there = True
                 done += files[item]
-                items += [] if shown is None else [shown]
-            yield Page(b"[" + b",".join(items) + b"]", len(items), since)
+                if shown is not None:
+                    items[_name(by_item[item])] = shown
+            yield Page(b"[" + b",".join(items.values()) + b"]", len(items), since, names=list(items))
             # Whoever polls has handed the page over when it asks for more.
             self._queue.done(done)
             self._late.difference_update(done)
@@ -87,7 +89,7 @@ class WorkPointPoller:
         The queue is ours and fills while WorkPoint is away: silence before any answer says nothing of the item.
         """
         fetched = partial(of_the_case, partial(self._fetch, told), there=there)
-        shown = await self._readings.of(f"{told.module}/{told.item}", fetched)
+        shown = await self._readings.of(_name(told), fetched)
         return orjson.dumps(shown) if isinstance(shown, Mapping) else shown
 
     async def _fetch(self, told: Told) -> bytes | None:
@@ -107,6 +109,10 @@ class WorkPointPoller:
         except orjson.JSONDecodeError:
             raise WorkPointError("an item answered with no JSON") from None
         return orjson.dumps({"BusinessModuleId": told.module, "Item": item})
+
+
+def _name(told: Told) -> str:
+    return f"{told.module}/{told.item}"
 
 
 def poller(config: Mapping[str, Any]) -> WorkPointPoller:
