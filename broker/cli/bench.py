@@ -19,16 +19,18 @@ def bench() -> None:
 @bench.command()
 @click.option("--events", default=100_000, show_default=True, help="How many events each storm sends.")
 @click.option("--kills", default=10, show_default=True, help="How often a worker is killed with SIGKILL.")
+@click.option("--node-kills", default=0, help="Have three Kafka nodes, and kill and restart one so often each.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a storm.")
-def faults(events: int, kills: int, seeds: tuple[int, ...], *, as_json: bool) -> None:
+def faults(events: int, kills: int, node_kills: int, seeds: tuple[int, ...], *, as_json: bool) -> None:
     """Kill, stop, continue and restart everything in the middle of a stream; exit 3 when anything is wrong after it."""
     from ops.bench.faults import Scale, run  # noqa: PLC0415 - only this command needs it
 
     wrong = False
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="sagsbro-faults-") as folder:
-            report = run(Path(folder) / "data", seed, Scale(events, kills), lambda text: click.echo(text, err=True))
+            scale = Scale(events, kills, node_kills=node_kills)
+            report = run(Path(folder) / "data", seed, scale, _tell)
         wrong |= bool(report.wrong)
         click.echo(json.dumps(asdict(report)) if as_json else _line(asdict(report)))
     if wrong:

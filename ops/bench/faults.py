@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -36,12 +36,15 @@ from broker.stream.framing import Decoder
 from broker.stream.topics import CASE_EVENTS, OVERVIEWS, READ_BY_WORKERS, REJECTIONS
 from ops.bench.expected import rows_of
 from ops.bench.storm import AUTHORITY, HELD, SYSTEM, WANTED, Storm, digest, expected_lines, held_lines
-from ops.embedded import instance
+from ops.embedded import instance, nodes
 from ops.embedded.instance import Instance
+from ops.embedded.nodes import Nodes
 
 Tell = Callable[[str], None]
 # Longer than a consumer's session and a database session's patience: what is stopped so long has lost its place.
 ZOMBIE_S: Final = 14.0
+# Longer than a node's session: others have taken over what it led.
+NODE_AWAY_S: Final = 12.0
 SETTLE_S: Final = 240.0
 
 
@@ -54,6 +57,8 @@ class Scale:
     zombies: int = 1
     restarts: int = 1
     pause_s: float = 4.0
+    node_kills: int = 0
+    """Where it is not 0 Kafka has three nodes, of which one is killed so often, and one restarted in an orderly way."""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Report:
     sent: int = 0
     kills: int = 0
     worker_exits: int = 0
+    node_kills: int = 0
     seconds: float = 0.0
     digest: str = ""
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -71,13 +77,17 @@ class Report:
 
 
 def run(data: Path, seed: int, scale: Scale, tell: Tell = lambda _: None) -> Report:
-    """One storm on a machine of its own under `data`."""
+    """One storm on a Sagsbro of its own under `data`; beside it, where it is to have three nodes, Kafka's."""
     report, began = Report(seed), time.monotonic()
-    with instance.held(instance.Plan(data, publishers=2), {}) as running:
-        running.start(ready)
+    with ExitStack() as stack:
+        cluster = stack.enter_context(nodes.held(data.with_name("nodes"))) if scale.node_kills else None
+        given = {} if cluster is None else cluster.settings
+        running = stack.enter_context(instance.held(instance.Plan(data, publishers=2), given))
+        running.start(lambda where: ready({**where, **given}))
         settings = said(running.settings)
         storm = Storm(seed, scale.events)
-        chaos = Chaos(running, random.Random(seed), scale, report, tell)  # noqa: S311 - reproducible
+        chance = random.Random(seed)  # noqa: S311 - reproducible
+        chaos = Chaos(Harm(running, chance, cluster), chance, scale, report, tell)
         chaos.start()
         report.sent = asyncio.run(send(settings, storm, chaos.seconds))
         chaos.join()
@@ -145,8 +155,9 @@ async def send(settings: Settings, storm: Storm, seconds: float) -> int:
 class Harm:
     """What can be done to a running Sagsbro; to which of several is left to chance."""
 
-    def __init__(self, running: Instance, chance: random.Random) -> None:
+    def __init__(self, running: Instance, chance: random.Random, cluster: Nodes | None = None) -> None:
         self._running = running
+        self._nodes = cluster
         self._chance = chance
         self._late: list[threading.Timer] = []
         self.workers = {name for name in running.supervisor.names if name.startswith("worker")}
@@ -184,6 +195,21 @@ class Harm:
         if self._running.kafka is not None:
             self._running.kafka.restart()
 
+    def kill_node(self) -> None:
+        """SIGKILL one of Kafka's nodes, and start it again when others lead what it led."""
+        if self._nodes is not None:
+            self._nodes.await_in_sync()
+            node = self._chance.choice(self._nodes.parts)
+            node.kill()
+            time.sleep(NODE_AWAY_S)
+            node.restart()
+
+    def restart_node(self) -> None:
+        """One of Kafka's nodes ends in an orderly way, and is started again."""
+        if self._nodes is not None:
+            self._nodes.await_in_sync()
+            self._chance.choice(self._nodes.parts).restart()
+
     def restart_postgres(self) -> None:
         """After SIGKILL."""
         if self._running.postgres is not None:
@@ -194,9 +220,9 @@ class Harm:
 class Chaos(threading.Thread):
     """Does one harmful thing after the other, at a pace, in an order that the seed decides."""
 
-    def __init__(self, running: Instance, chance: random.Random, scale: Scale, report: Report, tell: Tell) -> None:
+    def __init__(self, harm: Harm, chance: random.Random, scale: Scale, report: Report, tell: Tell) -> None:
         super().__init__(name="chaos")
-        self._harm = harm = Harm(running, chance)
+        self._harm = harm
         self._chance = chance
         self._scale = scale
         self._report = report
@@ -205,10 +231,12 @@ class Chaos(threading.Thread):
         stop_worker, stop_publisher = partial(harm.stop_awhile, "worker"), partial(harm.stop_awhile, "publisher")
         actions: list[tuple[str, Callable[[], None]]] = [("kill worker", self._kill_worker)] * scale.kills
         actions += [("stop worker", stop_worker), ("stop publisher", stop_publisher)] * scale.zombies
-        actions += [
-            ("restart Kafka", harm.restart_kafka),
-            ("restart PostgreSQL", harm.restart_postgres),
-        ] * scale.restarts
+        actions += [("restart PostgreSQL", harm.restart_postgres)] * scale.restarts
+        if scale.node_kills:
+            kafka = [("kill a Kafka node", self._kill_node), ("restart a Kafka node", harm.restart_node)]
+            actions += kafka * scale.node_kills
+        else:
+            actions += [("restart Kafka", harm.restart_kafka)] * scale.restarts
         chance.shuffle(actions)
         third = max(1, len(actions) // 3)
         actions[third:third] = [("join", harm.join)] * 2
@@ -223,7 +251,7 @@ class Chaos(threading.Thread):
     @property
     def seconds(self) -> float:
         """How long it will take, about."""
-        return (len(self._actions) + 1) * self._scale.pause_s
+        return (len(self._actions) + 1) * self._scale.pause_s + 2 * self._scale.node_kills * NODE_AWAY_S
 
     def run(self) -> None:
         """All of it."""
@@ -237,6 +265,10 @@ class Chaos(threading.Thread):
     def _kill_worker(self) -> None:
         self._harm.kill("worker")
         self._report.kills += 1
+
+    def _kill_node(self) -> None:
+        self._harm.kill_node()
+        self._report.node_kills += 1
 
 
 def _continue(pid: int) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,10 +86,10 @@ def launch(data_dir: Path, port: int = 0, supervisor: Supervisor | None = None, 
     port = claim(port, "Kafka", "--kafka-port")
     jars = kafka_jars()
     _prepare(layout, jars, port, more)
-    service = Service("kafka", _command(layout, jars), log=layout.output, grace=3.0)
+    service = Service("kafka", command(layout, jars), log=layout.output, grace=3.0)
     supervisor.start(service)
     address = f"{HOST}:{port}"
-    return Part(service, supervisor, HOST, port, address, lambda: _answers(port, layout.data), layout.log, elsewhere)
+    return Part(service, supervisor, HOST, port, address, lambda: answers(port, layout.data), layout.log, elsewhere)
 
 
 def cluster_id(data_dir: Path) -> str:
@@ -97,7 +98,8 @@ def cluster_id(data_dir: Path) -> str:
     return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
 
 
-def _command(layout: Layout, jars: Path) -> tuple[str, ...]:
+def command(layout: Layout, jars: Path) -> tuple[str, ...]:
+    """Run one node by its settings."""
     return (str(JAVA), *_JVM, *_logging(layout), "-cp", f"{jars}/*", "kafka.Kafka", str(layout.settings))
 
 
@@ -109,12 +111,10 @@ def _logging(layout: Layout) -> tuple[str, str]:
 
 
 def _prepare(layout: Layout, jars: Path, port: int, more: str) -> None:
-    layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    private.folder(layout.settings.parent)
-    private.folder(layout.output.parent)
     controller = free_port()
+    make_folders(layout)
     if not layout.logs.exists():
-        _format(layout, jars, controller)
+        make_data(layout, jars, new_cluster_id(), lambda log_dirs: _settings(free_port(), controller, log_dirs))
     layout.settings.write_text(_settings(port, controller, layout.logs) + more)
 
 
@@ -123,12 +123,19 @@ def _settings(port: int, controller: int, log_dirs: Path) -> str:
     return template.substitute(port=port, controller_port=controller, log_dirs=log_dirs)
 
 
-def _format(layout: Layout, jars: Path, controller: int) -> None:
-    """Make the data in a side directory first: a half-made one never gets the name."""
+def make_folders(layout: Layout) -> None:
+    """Make what is to be the owner's alone."""
+    layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.folder(layout.settings.parent)
+    private.folder(layout.output.parent)
+
+
+def make_data(layout: Layout, jars: Path, cluster: str, settings: Callable[[Path], str]) -> None:
+    """Make a node's data, in a side directory first: a half-made one never gets the name. `settings`: by the place."""
     fresh = layout.logs.with_name("new")
     shutil.rmtree(fresh, ignore_errors=True)
-    layout.settings.write_text(_settings(free_port(), controller, fresh))
-    tool = ("kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(layout.settings))
+    layout.settings.write_text(settings(fresh))
+    tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(layout.settings))
     argv = (
         str(JAVA),
         "-Xmx128m",
@@ -146,13 +153,13 @@ def _format(layout: Layout, jars: Path, controller: int) -> None:
     fresh.rename(layout.logs)
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """Return a Kafka id: 16 random bytes in URL-safe base64; a leading dash would look like an option."""
     identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    return _new_cluster_id() if identity.startswith("-") else identity
+    return new_cluster_id() if identity.startswith("-") else identity
 
 
-def _answers(port: int, data: Path) -> bool:
+def answers(port: int, data: Path) -> bool:
     """Tell whether the Kafka of these data hands out its metadata; another may have been faster at the port."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()

@@ -125,3 +125,18 @@ def test_acknowledged_is_on_two_of_three_disks() -> None:
         environment = SERVICES[name]["environment"]
         assert (environment["KAFKA_DEFAULT_REPLICATION_FACTOR"], environment["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
     assert SERVICES["worker-1"]["environment"]["SAGSBRO_REPLICATION"] == 3
+
+
+def test_three_nodes_are_tried_with_the_settings_that_kafka_has_here() -> None:
+    lines = (OPS / "embedded" / "nodes.properties").read_text().splitlines()
+    tried = dict(line.split("=", 1) for line in lines if "=" in line)
+    where = {"cluster.id", "listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs", "node.id"}
+    for node in (service for name, service in SERVICES.items() if name.startswith("kafka-")):
+        said = {
+            name.removeprefix("KAFKA_").lower().replace("_", "."): str(value)
+            for name, value in node["environment"].items()
+        }
+        assert said.keys() - where <= tried.keys()
+        assert {name: value for name, value in said.items() if name not in where} == {
+            name: tried[name] for name in said.keys() - where
+        }
