@@ -22,10 +22,12 @@ Event = Literal[
     "shard_taken", "shard_lost", "sweep_lost", "break_glass", "published", "request_failed", "child_started",
     "schema_refused", "child_ended", "library", "crashed", "migrated", "topics_made", "reference_changed",
     "day_turned", "access_log_not_sealed", "sealing_taken", "sealing_lost", "webhook_told", "webhook_failed",
-    "access_log_not_verified", "verifying_lost", "access_log_flawed", "entry_not_publishable",
+    "access_log_not_verified", "verifying_lost", "access_log_flawed", "entry_not_publishable", "rules_applied",
+    "rules_not_applied",
 ]  # fmt: skip
 LEVELS: Final[Mapping[Event, str]] = {
     "batch_retried": "warning",
+    "rules_not_applied": "warning",
     "registry_unreachable": "warning",
     "kafka_unreachable": "warning",
     "database_unreachable": "warning",

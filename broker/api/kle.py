@@ -106,7 +106,7 @@ async def get_rules(core: Cored, token: Keeper) -> Bodies:
 async def put_rules(rules: KleRules, core: Cored, token: Keeper, *, preview: bool = False) -> Any:
     """Replaces the rules of every authority and system that are named. preview: tell what would change, change nothing.
 
-    The index is derived anew by `sagsbro kle rules apply`; until then the sets are `owed`.
+    A publisher derives the index anew by them, from a minute later on; until that is done the sets are `owed`.
     """
     try:
         if preview:

@@ -28,6 +28,7 @@ from broker.domain.publication import publication
 from broker.logs import tell, where
 from broker.metrics import CONSENT_PURGE, NOT_PUBLISHABLE, PUBLISH_SECONDS
 from broker.processing import reverifying, sealing, telling
+from broker.processing.applying import keep_applied
 from broker.processing.due import keep_due
 from broker.processing.housekeeping import keep_house
 from broker.processing.sweeping import keep_swept
@@ -266,7 +267,7 @@ def run(settings: Settings) -> None:
         tell("started")
         loop = asyncio.get_running_loop()
         shards = range(outbox.SHARDS + 1)
-        beside = (keep_swept, keep_due, sealing.keep, reverifying.keep, telling.keep)
+        beside = (keep_swept, keep_due, keep_applied, sealing.keep, reverifying.keep, telling.keep)
         with ThreadPoolExecutor(len(shards) + len(beside), "shard") as threads:
             work = asyncio.gather(
                 *(loop.run_in_executor(threads, keep, settings, shard, stop) for shard in shards),

@@ -22,6 +22,7 @@ from broker.store.rederivation import Scope
 from broker.store.reference import Kept, Putter
 
 Connection = psycopg.AsyncConnection[Any]
+Session = psycopg.Connection[Any]
 SETS: Final = Kept("kle_rules", ("authority", "system"))
 Key = tuple[str, str]
 
@@ -127,6 +128,12 @@ async def owed(connection: Connection) -> list[Owed]:
     """Oldest first."""
     rows = await connection.execute("SELECT authority, system, since FROM kle_rules_owed ORDER BY since, authority")
     return [Owed(*row) for row in await rows.fetchall()]
+
+
+def is_owed_for(connection: Session, seconds: float) -> bool:
+    """Whether anything has been for so long."""
+    asked = "SELECT EXISTS (SELECT FROM kle_rules_owed WHERE since <= clock_timestamp() - make_interval(secs => %s))"
+    return connection.execute(asked, [seconds]).fetchone() == (True,)
 
 
 async def settle(connection: Connection, done: Iterable[Owed]) -> None:
