@@ -1,12 +1,12 @@
 """What a change of KLE brings in: cases that were left out before, and of which nothing was kept. Pure.
 
 Numbers are looked at, not cases: those that the change touches, on one day of every stretch in which nothing turns, and
-once for all senders that no rule and no own number names.
+once for all senders that have no rule and no own number for them.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise, product, takewhile
@@ -128,15 +128,17 @@ class _Change:
     own: set[Local] = field(init=False)
     touched: set[str] = field(init=False)
     stretches: list[tuple[date, date]] = field(init=False)
+    _of_all: dict[_Source, list[tuple[str, _Move]]] = field(init=False, default_factory=dict)
     _all_rules: list[Rule] = field(init=False)
+    _locals: set[Local] = field(init=False)
     _followed_by: Mapping[str, set[str]] = field(init=False)
     _listed: list[str] = field(init=False)
 
     def __post_init__(self, today: date) -> None:
         books = self.before, self.after
         self._all_rules = sorted({rule for book in books for rule in book.rules.listed}, key=lambda rule: rule.name)
-        locals_ = {one for book in books for one in book.local}
-        self.named = {one.authority for one in locals_} | {
+        self._locals = {one for book in books for one in book.local}
+        self.named = {one.authority for one in self._locals} | {
             name for rule in self._all_rules for name in (rule.authority, rule.system)
         }
         self.rules = {*self.before.rules.listed} ^ {*self.after.rules.listed}
@@ -148,25 +150,59 @@ class _Change:
         editions = {id(edition): edition for book in books for edition in book.editions}.values()
         self._followed_by = _followed_by(editions)
         patterns = {rule.kle for rule in self._all_rules if rule.kle is not None and len(_prefix(rule)) == _NUMBER}
-        named = {one.number for one in locals_} | patterns
+        named = {one.number for one in self._locals} | patterns
         told = (listed for edition in editions for listed in (edition.titles, edition.successors))
         self._listed = sorted(named.union(*told))
 
     def moves(self, authority: str, system: str) -> dict[str, set[_Move]]:
         """Number -> what comes to it now of all that this sender may call its cases, and came to something else."""
         found: dict[str, set[_Move]] = defaultdict(set)
+        particular = self._particular(authority, system)
         for source in self._sources(authority, system) if self.stretches else ():
-            for since, until in self.stretches:
-                was, now = (_came(book, authority, system, source, since) for book in (self.before, self.after))
-                if now is not None and now != was:
-                    found[now].add(_Move(was, source.prefix if was is None else None, since, until))
+            if particular(source):
+                moved = self._moved(source, authority, system)
+            else:
+                if source not in self._of_all:
+                    self._of_all[source] = self._moved(source, "", "")
+                moved = self._of_all[source]
+            for number, move in moved:
+                found[number].add(move)
         return found
+
+    def _moved(self, source: _Source, authority: str, system: str) -> list[tuple[str, _Move]]:
+        moved = []
+        for since, until in self.stretches:
+            was, now = (_came(book, authority, system, source, since) for book in (self.before, self.after))
+            if now is not None and now != was:
+                moved.append((now, _Move(was, source.prefix if was is None else None, since, until)))
+        return moved
+
+    def _particular(self, authority: str, system: str) -> Callable[[_Source], bool]:
+        """Whether a source may come to something else for this sender than for others."""
+        own = self._leading_to({one.number for one in self._locals if one.authority == authority})
+        rules = [
+            rule
+            for rule in self._rules_of(authority, system)
+            if rule.number in own or (rule.authority, rule.system) != (ANY, ANY)
+        ]
+        codes = {rule.local_code for rule in rules if rule.kle is None}
+        prefixes = tuple(_prefix(rule) for rule in rules if rule.kle is not None)
+
+        def particular(source: _Source) -> bool:
+            if source.number is None:
+                return source.code in codes
+            return source.number in own or source.number.startswith(prefixes)
+
+        return particular
+
+    def _rules_of(self, authority: str, system: str) -> list[Rule]:
+        return [one for one in self._all_rules if one.authority in (authority, ANY) and one.system in (system, ANY)]
 
     def _sources(self, authority: str, system: str) -> set[_Source]:
         """What it may call a case that the change may make come to something else."""
         own = {one.number for one in self.own if one.authority == authority}
         numbers = self._leading_to(self.touched | own)
-        rules = [one for one in self._all_rules if one.authority in (authority, ANY) and one.system in (system, ANY)]
+        rules = self._rules_of(authority, system)
         patterns = {_prefix(rule) for rule in rules if rule.kle is not None}
         sources = {_Source(number, None, number) for number in numbers}
         for rule in rules:
