@@ -23,7 +23,7 @@ from broker.intake.remap import Counts, preview, with_rules
 from broker.overviews.request import Text
 from broker.security import Token
 from broker.settings import Settings
-from broker.store import facts, kle_rules
+from broker.store import facts, kle_rules, widening
 from broker.store import kle as store
 from broker.store.database import connect
 from broker.store.kle_rules import Key, TiedRulesError
@@ -107,6 +107,7 @@ async def put_rules(rules: KleRules, core: Cored, token: Keeper, *, preview: boo
     """Replaces the rules of every authority and system that are named. preview: tell what would change, change nothing.
 
     A publisher derives the index anew by them, from a minute later on; until that is done the sets are `owed`.
+    asks_again: the sources that are asked again for what was outside, and is let in.
     """
     try:
         if preview:
@@ -165,11 +166,12 @@ def _count(settings: Settings, sets: Mapping[Key, Sequence[Rule]]) -> dict[str, 
         taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
         if taken != (True,):
             raise Problem(409, "preview_under_way", "a preview is being made; ask again when it is there")
-        wanted = with_rules(facts.load(connection), sets)
+        known = facts.load(connection)
+        wanted = with_rules(known, sets)
         scopes = [kle_rules.scope_of(key) for key in sorted(sets)]
         for _ in preview(connection, settings, wanted, scopes, time.time_ns() // 1000, counts):
             pass
-    return counts.as_dict()
+    return counts.as_dict() | {"asks_again": widening.told(widening.would_bring_in(known, wanted.kle))}
 
 
 async def _edition(request: Request, published: date, kind: Kind) -> Edition:

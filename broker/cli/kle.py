@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from broker.api.core import FactsCache
 from broker.cli.agreement import listed
-from broker.cli.kle_rules import rules, work_off
+from broker.cli.kle_rules import rules, tell_asked, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
 from broker.domain.identity import is_cvr, is_system
@@ -56,6 +56,7 @@ def import_(file: BinaryIO, edition: datetime | None, data: Path | None, *, as_j
         click.echo(f"facets {put['edition']}: {put['facets']} facets, {put['changed']} changed")
     else:
         click.echo(f"edition {put['edition']}: {put['numbers']} subjects, {put['changed']} changed")
+        tell_asked(put["asks_again"])
 
 
 @kle.command()
@@ -161,6 +162,7 @@ def put_local(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     else:
         for one in put:
             click.echo(f"{one['authority']}  {one['count']} numbers  version {one['version']}")
+            tell_asked(one["asks_again"])
     work_off(data, None, as_json=as_json)
 
 
@@ -184,7 +186,11 @@ def list_local(data: Path | None, *, as_json: bool) -> None:
 def clear_local(authority: str, data: Path | None, *, as_json: bool) -> None:
     """AUTHORITY has no numbers of its own any more."""
     put = on_database(data, lambda connection: store.clear_local(connection, authority, OWNER))
-    print_json(put) if as_json else click.echo(f"{authority}  version {put['version']}")
+    if as_json:
+        print_json(put)
+    else:
+        click.echo(f"{authority}  version {put['version']}")
+        tell_asked(put["asks_again"])
     work_off(data, None, as_json=as_json)
 
 

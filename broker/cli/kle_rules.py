@@ -21,7 +21,7 @@ from broker.intake.remap import Change, Counts, Mended, preview, with_rules
 from broker.processing.rederiving import RederivingFailed
 from broker.processing.remapping import apply
 from broker.settings import find
-from broker.store import facts
+from broker.store import facts, widening
 from broker.store import kle_rules as store
 from broker.store.database import connect
 from broker.store.kle_rules import Key, TiedRulesError
@@ -127,7 +127,8 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
     """Count, and show a few; as JSON, every one on a line."""
     settings, counts, samples = find(data), Counts(), {Change: 0, Mended: 0}
     with closing(connect(settings.dsn, "preview")) as connection:
-        wanted = with_rules(facts.load(connection), sets)
+        known = facts.load(connection)
+        wanted = with_rules(known, sets)
         scopes = [store.scope_of(key) for key in sorted(sets)]
         for one in preview(connection, settings, wanted, scopes, time.time_ns() // 1000, counts):
             samples[type(one)] += 1
@@ -135,8 +136,9 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
                 print_json(_as_dict(one))
             elif samples[type(one)] <= SAMPLE:
                 click.echo(_line(one))
+    asks = widening.told(widening.would_bring_in(known, wanted.kle))
     if as_json:
-        print_json({"event": "preview", **counts.as_dict()})
+        print_json({"event": "preview", **counts.as_dict(), "asks_again": asks})
         return
     for (before, after), number in counts.moves.most_common(SAMPLE):
         click.echo(f"{number} entries: {before or 'unmapped'} -> {after or 'unmapped'}")
@@ -144,6 +146,13 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
         f"{counts.changed} of {counts.entries} entries would change, {counts.unmapped} of all would be unmapped;"
         f" {counts.solved} of {counts.rejections} rejections would be solved. Nothing has been done."
     )
+    tell_asked(asks, "would be asked")
+
+
+def tell_asked(asks: Sequence[Mapping[str, Any]], asked: str = "is asked") -> None:
+    """Whom, and for what: it was outside, and not kept."""
+    for one in asks:
+        click.echo(f"{one['authority']} {one['system']} {asked} again for {' '.join(one['kle'])}")
 
 
 def work_off(data: Path | None, rate: int | None, *, as_json: bool) -> None:
@@ -174,6 +183,7 @@ def _tell(made: list[dict[str, Any]], *, as_json: bool) -> None:
         else:
             unchanged = "" if one["changed"] else " (unchanged)"
             click.echo(f"{one['authority']} {one['system']}  {one['count']} rules  version {one['version']}{unchanged}")
+            tell_asked(one["asks_again"])
 
 
 def _as_dict(one: Change | Mended) -> dict[str, Any]:

@@ -37,6 +37,14 @@ def load(connection: psycopg.Connection[Any]) -> Facts:
     return from_rows(everything)
 
 
+async def stands(connection: psycopg.AsyncConnection[Any]) -> Facts:
+    """The same, of what stands now; off the event loop."""
+    row = await (await connection.execute(query("load_facts"))).fetchone()
+    if row is None or row[0].get("revision") is None:
+        raise LookupError("the database has no reference revision: run the migrations")
+    return await asyncio.to_thread(from_rows, row[0])
+
+
 async def at(connection: psycopg.AsyncConnection[Any], moment: datetime) -> tuple[Facts, bool]:
     """What stood at that moment, and whether the policy of then is known; of authorities no history is kept.
 

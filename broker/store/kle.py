@@ -5,8 +5,8 @@ otherwise from then on are left to sweeps: there may be millions of them, and wo
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, astuple
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, replace
 from datetime import date
 from typing import Any, Final, LiteralString
 
@@ -14,13 +14,15 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from broker.domain.kle import Edition, difference
+from broker.domain.kle import Edition, KleBook, difference
 from broker.domain.kle_rules import ANY
 from broker.domain.retention import Retention
-from broker.store import kle_book
+from broker.domain.widening import Brought
+from broker.store import facts, kle_book, widening
 from broker.store.change import changing
 from broker.store.database import query
 from broker.store.kle_shapes import LocalNumber
+from broker.store.rederivation import Scope
 from broker.store.reference import Kept, Putter
 
 Connection = psycopg.AsyncConnection[Any]
@@ -40,11 +42,14 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
     """Add an edition of the subjects, or replace the one of that date. Raises NotYoursError.
 
     changed: numbers that are called otherwise from now on; an edition behind newer ones changes none that they know.
+    asks_again: the sources that are asked again, since what it lets in was outside, and not kept.
     """
     putter.must_serve_all()
+    brought: list[Brought] = []
     async with changing(connection) as said:
         stood = await _titles(connection)
         if await _edition(connection, edition.published) != edition:
+            known = await facts.stands(connection)
             await connection.execute("DELETE FROM kle_edition WHERE published = %s", [edition.published])
             await connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [edition.published])
             await _copy(connection, SUBJECTS, _subjects(edition))
@@ -55,9 +60,15 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
                 [(edition.published, number, by) for number, by in replaced],
             )
             said.append(f"kle_edition {edition.published}")
+            brought = await widening.ask(
+                connection, known, _with_edition(known.kle, edition), {said[-1]: widening.EVERY}
+            )
         changed = {number for number, _ in stood.items() ^ (await _titles(connection)).items()}
         await connection.execute(query("sweep_numbers"), {"numbers": sorted(changed), "authority": None})
-    return {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(changed)}
+        if said:
+            await connection.execute(query("owe_rules"), {"authority": ANY, "system": ANY})
+    told = {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(changed)}
+    return told | {"asks_again": widening.told(brought)}
 
 
 async def put_facets(connection: Connection, facets: Edition, putter: Putter) -> dict[str, Any]:
@@ -85,13 +96,14 @@ async def put_local(connection: Connection, numbers: Iterable[LocalNumber], putt
             if own.number[:6] not in groups:
                 raise NotInAGroupError(f"/{place}/number: {own.number} stands in no group of KL's")
             lists[own.authority].append(own.body())
-        return [await _keep_local(connection, of, listed, putter, said) for of, listed in sorted(lists.items())]
+        return await _keep_local(connection, lists, putter, said)
 
 
 async def clear_local(connection: Connection, authority: str, putter: Putter) -> dict[str, Any]:
     """The authority has no numbers of its own any more. Raises NotYoursError."""
     async with changing(connection) as said:
-        return await _keep_local(connection, authority, [], putter, said)
+        (cleared,) = await _keep_local(connection, {authority: []}, putter, said)
+        return cleared
 
 
 async def local_numbers(connection: Connection) -> list[dict[str, Any]]:
@@ -181,16 +193,28 @@ async def keep(
 
 
 async def _keep_local(
-    connection: Connection, authority: str, listed: list[dict[str, Any]], putter: Putter, said: list[str]
-) -> dict[str, Any]:
+    connection: Connection, lists: Mapping[str, list[dict[str, Any]]], putter: Putter, said: list[str]
+) -> list[dict[str, Any]]:
     """What stands on these numbers is called otherwise, or comes to another one: that is owed as a rule's is."""
-    stood = await (await connection.execute(LOCAL.newest(), [authority])).fetchone()
-    kept = await keep(connection, LOCAL, (authority,), listed, putter, said)
-    if kept["changed"]:
-        numbers = sorted({own["number"] for own in [*listed, *(stood[1] if stood else ())]})
-        await connection.execute(query("sweep_numbers"), {"numbers": numbers, "authority": authority})
-        await connection.execute(query("owe_rules"), {"authority": authority, "system": ANY})
-    return kept
+    known, whys, made = await facts.stands(connection), dict[str, Scope](), []
+    for authority, listed in sorted(lists.items()):
+        made.append(await keep(connection, LOCAL, (authority,), listed, putter, said))
+        if made[-1]["changed"]:
+            stood = [one.number for one in known.kle.local if one.authority == authority]
+            numbers = sorted({*(own["number"] for own in listed), *stood})
+            await connection.execute(query("sweep_numbers"), {"numbers": numbers, "authority": authority})
+            await connection.execute(query("owe_rules"), {"authority": authority, "system": ANY})
+            whys[said[-1]] = Scope(authority)
+    others = [one for one in known.kle.local if one.authority not in lists]
+    own = [kle_book.local(body) for listed in lists.values() for body in listed]
+    wanted = replace(known.kle, local=(*others, *own))
+    brought = await widening.ask(connection, known, wanted, whys) if whys else []
+    return [one | {"asks_again": widening.told(brought, Scope(one["authority"]))} for one in made]
+
+
+def _with_edition(book: KleBook, edition: Edition) -> KleBook:
+    others = [one for one in book.editions if one.published != edition.published]
+    return replace(book, editions=tuple(sorted([*others, edition], key=lambda one: one.published)))
 
 
 def must_keep(putter: Putter, authority: str) -> None:

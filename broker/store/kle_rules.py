@@ -6,14 +6,14 @@ That the index has yet to be derived anew by a set is noted in the transaction t
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 
 from broker.domain.kle_rules import ANY, Rule, Rules, ties
-from broker.store import kle_book
+from broker.store import facts, kle_book, widening
 from broker.store.change import changing
 from broker.store.database import query
 from broker.store.kle import keep
@@ -86,7 +86,10 @@ def scope_of(key: Key) -> Scope:
 
 
 async def put(connection: Connection, rules: Sequence[KleRule], putter: Putter) -> list[dict[str, Any]]:
-    """Replace every set that is named; all or none. Raises TiedRulesError, NotYoursError."""
+    """Replace every set that is named; all or none. Raises TiedRulesError, NotYoursError.
+
+    asks_again: the sources that are asked again, since what a set lets in was outside, and not kept.
+    """
     sets_of(rules)
     bodies: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for rule in rules:
@@ -163,9 +166,18 @@ async def mapping_checked(connection: Connection, authority: str, system: str) -
 async def _put(
     connection: Connection, bodies: Mapping[Key, list[dict[str, Any]]], putter: Putter
 ) -> list[dict[str, Any]]:
+    sets = {key: [kle_book.rule(rule) for rule in body] for key, body in bodies.items()}
     async with changing(connection) as said:
+        known = await facts.stands(connection)
         made = [await keep(connection, SETS, key, body, putter, said) for key, body in sorted(bodies.items())]
-        for one in made:
-            if one["changed"]:
-                await connection.execute(query("owe_rules"), one)
-    return made
+        scopes = [scope_of((one["authority"], one["system"])) for one in made]
+        changed = [(one, scope) for one, scope in zip(made, scopes, strict=True) if one["changed"]]
+        for one, _ in changed:
+            await connection.execute(query("owe_rules"), one)
+        whys = {f"{SETS.table} {one['authority']}/{one['system']} version {one['version']}": of for one, of in changed}
+        wanted = replace(known.kle, rules=replaced(known.kle.rules, sets))
+        brought = await widening.ask(connection, known, wanted, whys) if whys else []
+    return [
+        {**one, "asks_again": widening.told(brought, scope) if one["changed"] else []}
+        for one, scope in zip(made, scopes, strict=True)
+    ]

@@ -16,11 +16,12 @@ from broker.domain.kle import Edition, KleBook, Mapped, announced, difference
 from broker.domain.outcome import Code, Rejected
 from broker.domain.retention import Retention
 from broker.intake.edition import read
-from broker.store import database, facts, kle, reference, sweep
+from broker.store import database, facts, kle, kle_rules, reference, sweep
 from broker.store.kle_shapes import LOCAL
+from broker.store.rederivation import Scope
 from broker.store.reference import NotYoursError
 from broker.store.shapes import AGREEMENTS
-from tests.integration.referring import AARHUS, ONBOARDING, SENDER, UDK, Store
+from tests.integration.referring import AARHUS, CSV, ONBOARDING, SENDER, UDK, Store
 from tests.integration.test_coverage import FILL
 from tests.integration.test_reference_command import instance, sagsbro
 from tests.integration.test_reference_http import api
@@ -120,6 +121,76 @@ def test_entries_that_are_called_otherwise_are_left_to_sweeps_and_no_others_are_
     assert swept(store, 50) == {(AARHUS, "29.03.00")}
 
 
+def again(store: Store) -> list[tuple[str, list[str], str]]:
+    """What is asked for, and no longer."""
+    asked = store.does(lambda connection: reference.asked_again(connection, None))
+    store.rows("UPDATE ask_again SET closed_at = now() RETURNING 1")
+    return [(one["system"], one["kle"], one["reason"]) for one in asked]
+
+
+def asked_for(put: Any, system: str = "sbsys") -> list[list[str]]:
+    """By an answer, of one system."""
+    return [
+        one["kle"]
+        for said in put
+        for one in said["asks_again"]
+        if (one["authority"], one["system"]) == (AARHUS, system)
+    ]
+
+
+def test_what_an_edition_a_rule_or_an_own_number_lets_in_is_asked_of_its_sources_again(store: Store) -> None:
+    """What was outside was not kept. A second time, and of what was inside or was kept, nothing is asked."""
+    restricted = {
+        **SENDER,
+        "system": "nova",
+        "state": "RESTRICTED",
+        "restricted": {"kle": ["27.36.99"], "citizens": []},
+    }
+    store.put(SENDER, {**SENDER, "system": "nexus", "kle": ["28.*"]}, restricted)
+    first = store.does(lambda connection: kle.put_edition(connection, BEFORE, OWNER))
+    assert (first["asks_again"], len(again(store))) == ([], 3)  # the first loads
+    put = store.does(lambda connection: kle.put_edition(connection, read(XML).edition(None), OWNER))
+    assert asked_for([put]) == [["27.36.04"]]
+    assert again(store) == [("sbsys", ["27.36.04"], "kle_edition 2025-05-01")]
+    put = store.does(lambda connection: kle.put_edition(connection, read(XML).edition(None), OWNER))
+    assert (put["asks_again"], again(store)) == ([], [])
+
+    rule = RULE | {"system": "*", "match": {"kle": "99.*"}}
+    with api(store, role="onboarding", authorities=[AARHUS]) as client:
+        told = client.put("/v1/kle/rules?preview=true", json=[rule]).json()
+        assert (asked_for([told]), again(store)) == ([["27.36.04"]], [])
+        put = client.put("/v1/kle/rules", json=[rule]).json()
+        assert put[0]["asks_again"] == told["asks_again"] != []
+        assert again(store) == [("sbsys", ["27.36.04"], f"kle_rules {AARHUS}/* version 1")]
+        assert (client.put("/v1/kle/rules", json=[rule]).json()[0]["asks_again"], again(store)) == ([], [])
+        assert client.delete(f"/v1/kle/rules/{AARHUS}/*").json()["asks_again"] == []
+        # Of what is restricted nothing was kept.
+        put = client.put("/v1/kle/local", json=OWN).json()
+        assert (asked_for(put), asked_for(put, "nova")) == ([], [["27.36.99"]])
+        assert again(store) == [("nova", ["27.36.99"], f"kle_local {AARHUS} version 1")]
+
+
+def test_an_edition_is_owed_until_the_index_has_been_derived_by_it(store: Store) -> None:
+    store.does(lambda connection: kle.put_edition(connection, BEFORE, OWNER))
+    owed = store.does(kle_rules.owed)
+    assert [one.scope for one in owed] == [Scope()]
+    store.does(lambda connection: kle.put_edition(connection, BEFORE, OWNER))
+    assert store.does(kle_rules.owed) == owed  # nothing was changed
+
+
+def test_the_commands_say_beforehand_and_when_it_is_done_who_is_asked_again(store: Store, instance: Path) -> None:
+    store.put(SENDER)
+    csv = CSV.replace("27", "28") + CSV.partition("\n")[2]
+    code, output = sagsbro(instance, "kle", "import", "-", "--edition", "2024-01-01", given=csv)
+    assert (code, "asked again" in output) == (0, False)
+    rule = RULE | {"system": "sbsys", "match": {"kle": "28.*"}}
+    code, output = sagsbro(instance, "kle", "rules", "put", "-", "--preview", given=json.dumps(rule))
+    assert (code, f"{AARHUS} sbsys would be asked again for 27.36.04" in output) == (0, True)
+    successors = plan(subject("27.36.08", "Mad", more=keyword("Tidligere emnenr. 28.36.04")))
+    code, output = sagsbro(instance, "kle", "import", "-", given=successors.decode())
+    assert (code, f"{AARHUS} sbsys is asked again for 27.36.08" in output) == (0, True)
+
+
 def test_two_editions_are_compared_with_the_entries_on_each_number(store: Store, instance: Path) -> None:
     both(store)
     store.entries("sbsys", "nexus")
@@ -188,7 +259,15 @@ def test_over_http_editions_facets_rules_and_own_numbers_are_put_and_got(store: 
         assert client.put("/v1/kle/rules", json=RULE).status_code == 403
     with api(store, role="onboarding", authorities=[AARHUS]) as client:
         told = client.put("/v1/kle/rules?preview=true", json=[RULE]).json()
-        assert told == {"entries": 0, "changed": 0, "unmapped": 0, "rejections": 0, "solved": 0, "moves": []}
+        assert told == {
+            "entries": 0,
+            "changed": 0,
+            "unmapped": 0,
+            "rejections": 0,
+            "solved": 0,
+            "moves": [],
+            "asks_again": [],
+        }
         assert client.put("/v1/kle/rules", json=[RULE]).json()[0]["changed"]
         kept = client.get("/v1/kle/rules").json()
         assert [(one["authority"], one["owed"]) for one in kept] == [("*", True), (AARHUS, True)]

@@ -82,7 +82,7 @@ def test_over_http_an_edition_is_an_operators_to_put_and_no_municipalitys(store:
         assert client.get("/v1/kle/27.36.04").status_code == 404
     with api(store, role="operator") as client:
         edition = client.put("/v1/kle/editions/2024-01-01", **put)
-        assert edition.json() == {"edition": "2024-01-01", "numbers": 2, "changed": 2}
+        assert edition.json() == {"edition": "2024-01-01", "numbers": 2, "changed": 2, "asks_again": []}
         assert client.get("/v1/kle/27.36.04").json()["title"] == "Hjemmehjælp"
         assert client.get("/v1/kle/%00").status_code == 422
         flawed = client.put("/v1/kle/editions/2024-01-01", content=b"x", headers={"Content-Type": "text/csv"})
