@@ -72,7 +72,10 @@ class SenderAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ReaderAgreement:
-    """One authority's cases may be shown in one overview to one client system (`*`: any)."""
+    """One authority's cases may be shown in one overview to one client system (`*`: any).
+
+    tells_hidden: whether its own readers are told that there is something which they may not be shown.
+    """
 
     authority: str
     overview: str
@@ -82,6 +85,7 @@ class ReaderAgreement:
     sensitivity: int
     from_date: date
     to_date: date | None = None
+    tells_hidden: bool = False
 
     def in_force(self, on: date) -> bool:
         """Signed in full, and within its dates (closed-open)."""

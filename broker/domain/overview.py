@@ -32,7 +32,8 @@ class Overview:
     """One row of the policy: who reads, why, and the names of the tests that must hold, in order.
 
     nothing_registered: what it means for the basis that the citizen has registered nothing.
-    shows: what of an entry may be shown beyond the plain: `handlers`, `confidential_titles`, `documents`.
+    shows: what may be shown beyond the plain: of an entry `handlers`, `confidential_titles`, `documents`; and `hidden`,
+        where a municipality has switched it on: that there is something which the reader may not be shown.
     hidden_for: how long a read is kept out of the citizen's own log; None: it is there at once.
     custody_below_age: children up to that age are seen by who has custody; None: custody gives nothing.
     """
@@ -52,7 +53,7 @@ class Overview:
 
 
 Policy = Mapping[str, Overview]
-SHOWN: Final = frozenset({"handlers", "confidential_titles", "documents"})
+SHOWN: Final = frozenset({"handlers", "confidential_titles", "documents", "hidden"})
 _NEEDED: Final[Mapping[str, type]] = {
     "purpose": str,
     "basis": str,

@@ -163,6 +163,16 @@ def authorities(row: Overview, query: Query, facts: Facts, at: datetime) -> list
     return sorted(set.intersection(*each)) if each else []
 
 
+def telling(row: Overview, query: Query, facts: Facts, at: datetime, holders: Collection[str]) -> list[str]:
+    """The reader's own authorities, of those that hold something, that have their readers told what is hidden."""
+    own = {scope.authority for scope in query.reader.scopes} if "hidden" in row.shows else frozenset[str]()
+    return [
+        authority
+        for authority in holders
+        if authority in own and any(agreement.tells_hidden for agreement in _open(query, facts, at, authority))
+    ]
+
+
 def bounds(row: Overview, query: Query) -> Bounds:
     """What the database itself keeps a reader to: their authorities where the policy tests scopes, else the citizen.
 

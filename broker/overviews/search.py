@@ -16,8 +16,8 @@ from broker.domain.kle import Patterns
 from broker.domain.policy import (
     POLICY,
     BreakGlass,
+    Deny,
     Overview,
-    Permit,
     Query,
     Reader,
     Reason,
@@ -27,7 +27,7 @@ from broker.domain.policy import (
 )
 from broker.overviews.asking import mentioned, told, with_parties
 from broker.overviews.cursor import seal, unseal
-from broker.overviews.grants import authorities, bounds, grants, principals, roles
+from broker.overviews.grants import authorities, bounds, grants, principals, roles, telling
 from broker.overviews.reading import Connection, Core, Read, at_one_moment, note, note_break_glass, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
@@ -37,6 +37,10 @@ from broker.store.second_line import behind
 
 NOTHING = "nothing_permitted"
 MICROSECONDS = 1_000_000
+HIDDEN: Final = "something_hidden"
+OF_THE_READER: Final = frozenset({Reason.OUTSIDE_SCOPE, Reason.OUTSIDE_CLIENT_SCOPE, Reason.SECURITY_PROFILE})
+"""What is hidden for one of these, another reader is shown; what is shown to nobody in the overview is not told of."""
+_SCOPES: Final = frozenset({"reader_scope", "client_scope"})
 LEAST: Final = 101
 """Candidates that are asked for at once, however few the reader wants: or another journey would tell of some hidden."""
 Page = list[tuple[index.Found, State, Entry]]
@@ -44,7 +48,10 @@ Page = list[tuple[index.Found, State, Entry]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A page of what the reader may see, and how fresh each source in their scope is."""
+    """A page of what the reader may see, and how fresh each source in their scope is.
+
+    notice: `HIDDEN` where an authority of theirs has them told that there is something they may not be shown.
+    """
 
     entries: list[dict[str, Any]]
     next_cursor: str | None
@@ -108,10 +115,14 @@ class _Search:
         reader = self.query.reader
         return [self.query.overview, reader.subject, reader.client, self.request.identity()]
 
-    def permits(self, entry: Entry) -> bool:
-        """Whether it may be shown, and is asked for."""
-        wanted = self.request.states is None or entry.state in self.request.states
-        return wanted and isinstance(decide(entry, self.query, self.facts, self.at), Permit)
+    def wants(self, entry: Entry) -> bool:
+        """Whether it is asked for."""
+        return self.request.states is None or entry.state in self.request.states
+
+    def reason_against(self, entry: Entry) -> Reason | None:
+        """Why it may not be shown; None where it may."""
+        decided = decide(entry, self.query, self.facts, self.at)
+        return decided.reason if isinstance(decided, Deny) else None
 
 
 async def _answer(
@@ -126,11 +137,13 @@ async def _answer(
         search = _Search(query, request, facts, at, asked, allowed)
         after = None if request.cursor is None else unseal(request.cursor, search.identity, key)
         page, last = await _page(connection, search, after)
+        told_of = telling(row, query, facts, at, holders)
+        notice = HIDDEN if told_of and await _hides(connection, search, told_of) else None
     entries = await _shown(connection, search, page)
     # What a broken glass shows it shows once.
     more = last is not None and query.break_glass is None
     cursor = seal(last, search.identity, key) if last is not None and more else None
-    answer = Answer(entries, cursor, _fresh(await sources.fetchall(), at.timestamp()))
+    answer = Answer(entries, cursor, _fresh(await sources.fetchall(), at.timestamp()), notice)
     return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
 
 
@@ -174,13 +187,29 @@ async def _page(
         async for found in candidates:
             state = found.state()
             entry = found.entry(state)
-            if not search.permits(entry):
+            if not search.wants(entry) or search.reason_against(entry) is not None:
                 continue
             if len(page) == search.request.limit:
                 return page, last
             page.append((found, state, entry))
             last = found.position
     return page, None
+
+
+async def _hides(connection: Connection, search: _Search, authorities: list[str]) -> bool:
+    """Whether any of these holds something that is asked for, and that the reader's own work alone keeps from them."""
+    asked = replace(search.asked, principals=None)
+    wider = {
+        kind: [grant for grant in listed if grant.authority in authorities]
+        for kind, listed in search.allowed.items()
+        if kind not in _SCOPES
+    }
+    async with aclosing(index.candidates(connection, asked, wider, None, LEAST)) as candidates:
+        async for found in candidates:
+            entry = found.entry(found.state())
+            if search.wants(entry) and search.reason_against(entry) in OF_THE_READER:
+                return True
+    return False
 
 
 async def _shown(connection: Connection, search: _Search, page: Page) -> list[dict[str, Any]]:

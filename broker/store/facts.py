@@ -119,6 +119,7 @@ def reader_agreement(body: Mapping[str, Any]) -> ReaderAgreement:
         SENSITIVITY[body["sensitivity"]],
         date.fromisoformat(body["from_date"]),
         None if to_date is None else date.fromisoformat(to_date),
+        body.get("tells_hidden") is True,
     )
 
 

@@ -90,7 +90,10 @@ class Sender(_Shape):
 
 
 class Reader(_Shape):
-    """A reader agreement: what of one authority's one client system (`*`: any) may show in one overview."""
+    """A reader agreement: what of one authority's one client system (`*`: any) may show in one overview.
+
+    tells_hidden: the authority's own readers are told where there is something that they may not be shown.
+    """
 
     authority: Cvr
     overview: Annotated[str, Field(pattern="^[a-z]{1,40}$")]
@@ -100,6 +103,8 @@ class Reader(_Shape):
     sensitivity: Sensitivity
     from_date: date
     to_date: date | None = None
+    # None is what it was before it could be said: an agreement that was put then is no other.
+    tells_hidden: bool | None = Field(default=None, exclude_if=lambda said: said is None)
     signed_by: Text | None = None
     signed_at: datetime | None = None
     reason: Text | None = None
