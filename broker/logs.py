@@ -81,8 +81,23 @@ REPEAT_S = 10.0
 """A library that repeats itself is heard once in so many seconds."""
 
 
+SPEAKS_OF_KAFKA: Final = "aiokafka"
+"""This library's arguments are groups, members, nodes and topics. Others log what they were handed, cases too."""
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Whole where the arguments cannot be of a case; else the unformatted message. An error is named by its kind."""
+    if record.name.partition(".")[0] != SPEAKS_OF_KAFKA or not isinstance(record.args, tuple):
+        return str(record.msg)
+    said = tuple(type(one).__name__ if isinstance(one, BaseException) else one for one in record.args)
+    try:
+        return str(record.msg) % said if said else str(record.msg)
+    except (TypeError, ValueError):
+        return str(record.msg)
+
+
 class _Library(logging.Handler):
-    """What libraries log becomes our own line: level, logger and the unformatted message, never its arguments."""
+    """What libraries log becomes our own line: level, logger and message, without arguments that may be of a case."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +111,7 @@ class _Library(logging.Handler):
             return
         self._told[said] = record.created
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        fields = {"logger": record.name, "message": str(record.msg)[:300], "error": error}
+        fields = {"logger": record.name, "message": _message(record)[:300], "error": error}
         _write("library", record.levelname.lower(), fields)
 
 
@@ -115,7 +130,7 @@ def _crashed(kind: type[BaseException], _error: BaseException | None, trace: Tra
     """What it was and where, but not its text: that may quote a row, or what a client sent."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    tell("crashed", error=kind.__name__, at=where(trace))
+    tell("crashed", error=kind.__name__, where=where(trace))
 
 
 def where(trace: TracebackType | None) -> str | None:

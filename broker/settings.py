@@ -17,6 +17,8 @@ from pydantic_settings import (
 )
 
 DEFAULT_DATA = Path(".sagsbro")
+RUNNING = "instance.json"
+"""Stands in an instance's data directory for as long as it runs."""
 OWN_ISSUER = "sagsbro-development"
 SEAL_KEY = "seal-key.pem"
 """Where an instance with embedded parts keeps the key that signs its log of reads."""
@@ -185,14 +187,23 @@ def said(environment: Mapping[str, str]) -> Settings:
     return Settings(**named)
 
 
+def is_running(data: Path | None = None) -> bool:
+    """Whether an instance stands where `find` looks for one."""
+    return any((folder / RUNNING).exists() for folder in _folders(data))
+
+
+def _folders(data: Path | None) -> tuple[Path, ...]:
+    return (DEFAULT_DATA, DEFAULT_DATA / "demo") if data is None else (data,)
+
+
 def find(data: Path | None = None) -> Settings:
     """The settings of the instance running under `data`, if one is; else those of the environment.
 
     Without `data`, an instance or a demo of this directory is looked for.
     """
-    for folder in (DEFAULT_DATA, DEFAULT_DATA / "demo") if data is None else (data,):
+    for folder in _folders(data):
         try:
-            return _of(json.loads((folder / "instance.json").read_text(encoding="utf-8")), folder / SEAL_KEY)
+            return _of(json.loads((folder / RUNNING).read_text(encoding="utf-8")), folder / SEAL_KEY)
         except FileNotFoundError:
             continue
     return Settings()

@@ -14,7 +14,7 @@ from broker.api.overviews import caller_of
 from broker.api.problems import Problem, unavailable
 from broker.domain.policy import Role
 from broker.overviews import access
-from broker.overviews.access import LogSearch, NotYours, Reported, WatchList
+from broker.overviews.access import LogSearch, NoClient, NotYours, Reported, WatchList
 from broker.overviews.reading import NotLoggedError
 from broker.security import Token
 
@@ -48,6 +48,8 @@ async def report_reads(
         outcome = await access.report(core, caller_of(token), reads, datetime.now(UTC))
     except NotLoggedError:
         raise not_logged() from None
+    if isinstance(outcome, NoClient):
+        raise Problem(403, "forbidden", "the token names no client")
     if isinstance(outcome, NotYours):
         raise Problem(403, "forbidden", "the token's client has no agreement to show what it reports")
     return {"logged": outcome}

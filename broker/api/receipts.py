@@ -22,10 +22,10 @@ async def get_receipt(
     core: Annotated[Core, Depends(core_of)],
     token: Annotated[Token, Depends(require(Role.VENDOR))],
 ) -> dict[str, Any]:
-    """The status of each event; only for the subject and system that sent them."""
+    """The status of each event; only for the subject and system that sent them, and for their authorities."""
     owner = (token.system or "", token.subject)
     async with core.pool.connection() as connection:
-        events = await receipts.read(connection, receipt_id, owner, CASE_EVENTS.name)
+        events = await receipts.read(connection, receipt_id, owner, token.authorities, CASE_EVENTS.name)
     if events is None:
         raise Problem(404, "not_found", "there is no such receipt")
     return {"receipt_id": str(receipt_id), "events": events}

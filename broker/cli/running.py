@@ -11,7 +11,7 @@ import psycopg
 from pydantic import ValidationError
 
 from broker.domain.policy import Role
-from broker.settings import find
+from broker.settings import DEFAULT_DATA, Settings, find, is_running
 from broker.store.database import conninfo
 from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
 
@@ -44,7 +44,17 @@ def on_database(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -
     except (TransitionRefusedError, RegisterConflictError, NotYoursError) as refused:
         raise click.ClickException(str(refused)) from None
     except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None
+        raise away(data, error) from None
+
+
+def away(data: Path | None, error: Exception) -> click.ClickException:
+    """Why nothing answers: mostly no instance is running, and no database is set that could stand in for one."""
+    if is_running(data) or "database" in Settings().model_fields_set:
+        return click.ClickException(f"the database or Kafka does not answer ({type(error).__name__})")
+    return click.ClickException(
+        f"no Sagsbro is running in {DEFAULT_DATA if data is None else data}: start one with `sagsbro up`,"
+        " or name where one keeps its data with --data"
+    )
 
 
 def flaws(error: ValidationError) -> click.ClickException:

@@ -11,6 +11,7 @@ import psycopg
 
 from broker.api.core import FactsCache
 from broker.cli.connector import read_config
+from broker.cli.running import away
 from broker.domain.identity import is_cvr, is_system, without_cpr
 from broker.intake import connector as installed
 from broker.intake.connector import Connector, Source
@@ -39,6 +40,7 @@ class Sending:
             raise click.BadParameter("no such sending system", param_hint="SYSTEM")
         if not is_cvr(authority):
             raise click.BadParameter("a CVR number has 8 digits", param_hint="--authority")
+        self._data = data
         self.settings: Settings = find(data)
         self.source = Source(system, authority, self.settings.connector(authority, system))
         self.speaking: Connector | None = installed.load(system)
@@ -73,7 +75,7 @@ class Sending:
         except psycopg.errors.LockNotAvailable:
             raise click.ClickException("the same load is under way in another process") from None
         except psycopg.OperationalError as error:
-            raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None
+            raise away(self._data, error) from None
         except Exception as error:
             # A connector's own errors carry statuses and names only; ours are raised as they are.
             if not type(error).__module__.startswith("connectors."):

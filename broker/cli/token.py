@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 
-from broker.cli.running import AS_JSON, DATA
+from broker.cli.running import AS_JSON, DATA, away
 from broker.cli.running import show as print_json
 from broker.domain.policy import Role
 from broker.security import BadToken, Issuer, read_claims
@@ -22,6 +23,7 @@ _PARTS = 3
 @click.option("--area", "areas", multiple=True, metavar="PATTERN", help="Repeatable.")
 @click.option("--principal", "principals", multiple=True, metavar="UUID", help="Repeatable.")
 @click.option("--citizen", metavar="CPR", help="`-` asks for it, so that it stands in no shell history.")
+@click.option("--client", metavar="ID", help="The overview system that asks for the user.")
 @click.option("--name", help="Who it is for; also the subject.")
 @click.option("--ttl", type=click.IntRange(min=1), default=3600, show_default=True, help="Seconds.")
 @DATA
@@ -34,6 +36,7 @@ def token(
     areas: tuple[str, ...],
     principals: tuple[str, ...],
     citizen: str | None,
+    client: str | None,
     name: str | None,
     ttl: int,
     data: Path | None,
@@ -53,6 +56,7 @@ def token(
         "areas": list(areas),
         "principal_ids": list(principals),
         "citizen": citizen,
+        "client": None if client is None else {"id": client},
     }
     claims = {claim: value for claim, value in claims.items() if value not in (None, [])}
     try:
@@ -60,7 +64,10 @@ def token(
         read_claims({**claims, "exp": ttl})
     except BadToken as flaw:
         raise click.UsageError(str(flaw)) from None
-    made = Issuer(find(data)).issue(claims, ttl)
+    try:
+        made = Issuer(find(data)).issue(claims, ttl)
+    except psycopg.OperationalError as error:
+        raise away(data, error) from None
     if as_json:
         print_json({"token": made, "expires_in": ttl})
     else:

@@ -11,7 +11,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from broker.cli.running import AS_JSON, DATA
+from broker.cli.running import AS_JSON, DATA, away
 from broker.processing.verifying import NoKeyError, Report, verify
 from broker.settings import find
 from broker.stream.tail import AWAY
@@ -32,7 +32,7 @@ def command(data: Path | None, *, as_json: bool) -> None:
     except (OSError, ValueError) as error:
         raise click.ClickException(f"the key or Kafka cannot be read ({type(error).__name__})") from None
     except (psycopg.Error, *AWAY) as error:
-        raise click.ClickException(f"the database or Kafka does not answer ({type(error).__name__})") from None
+        raise away(data, error) from None
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:

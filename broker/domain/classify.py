@@ -20,7 +20,7 @@ from broker.domain.agreement import (
 )
 from broker.domain.case import SENSITIVITY, SENSITIVITY_UNSAID, CaseEvent
 from broker.domain.entry import PRIMARY, newest_step
-from broker.domain.form import group_flaw, head_flaw, items_of
+from broker.domain.form import group_flaw, head_flaw, is_web, items_of
 from broker.domain.identity import has_cpr
 from broker.domain.kle import Mapped
 from broker.domain.outcome import Code, Delimited, Rejected, Warned, WarningCode
@@ -91,6 +91,8 @@ def classify(event: CaseEvent, agreement: SenderAgreement, facts: Facts, at: int
     cleaned, warnings = _without_cpr(event)
     if warnings and agreement.refuse_title_cpr:
         return Rejected(Code.TITLE_HAS_CPR, warnings[0].pointer, "a civil registration number stands in the text")
+    cleaned, dropped = _with_web_links(cleaned)
+    warnings += dropped
     if mapped is not None and classification is not None:
         cleaned = cast(
             "CaseEvent",
@@ -201,5 +203,29 @@ def _texts(event: CaseEvent) -> list[str]:
     return texts
 
 
+def _with_web_links(event: CaseEvent) -> tuple[CaseEvent, tuple[Warned, ...]]:
+    """Links that are no http or https addresses are left out and told: a case is as true without, so none is lost."""
+    properties, journal = event.get("properties"), event.get("journal")
+    warnings: list[Warned] = []
+    if properties is not None and not is_web(properties.get("link")):
+        properties = {**properties, "link": None}
+        warnings.append(_dropped("/properties/link"))
+    if journal is not None and not all(is_web(item.get("link")) for item in journal["items"]):
+        items = []
+        for index, item in enumerate(journal["items"]):
+            if not is_web(item.get("link")):
+                item = {**item, "link": None}  # noqa: PLW2901 - the cleaned one
+                warnings.append(_dropped(f"/journal/items/{index}/link"))
+            items.append(item)
+        journal = {"complete": journal["complete"], "items": items}
+    if not warnings:
+        return event, ()
+    return cast("CaseEvent", {**event, "properties": properties, "journal": journal}), tuple(warnings)
+
+
 def _replaced(pointer: str) -> Warned:
     return Warned(WarningCode.TITLE_REPLACED, pointer, "a civil registration number stood in the text")
+
+
+def _dropped(pointer: str) -> Warned:
+    return Warned(WarningCode.TITLE_REPLACED, pointer, "left out: not an http or https address")

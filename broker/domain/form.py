@@ -53,6 +53,11 @@ def searchable(text: str) -> bool:
     return len(text) <= LONGEST_KEY and NUL not in text
 
 
+def is_web(link: str | None) -> bool:
+    """Whether it can be handed out: an http or https address, or none. Another scheme may run in the reader's page."""
+    return not link or link[:8].lower().startswith(("https://", "http://"))
+
+
 def _one_of(names: frozenset[str]) -> str:
     return "one of " + " ".join(sorted(names))
 

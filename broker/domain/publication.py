@@ -8,6 +8,7 @@ from broker.domain.audience import Audience, Grant, Nobody, audience
 from broker.domain.case import SENSITIVITY_NAMES, State, visible_items
 from broker.domain.document import Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
+from broker.domain.form import is_web
 from broker.domain.policy import Overview, as_switched, protected
 
 
@@ -65,7 +66,8 @@ def _content(
         "state": entry.state,
         "local_status": properties.get("local_status"),
         # A topic has no reader: a link that gives a protected place away is for search alone.
-        "link": None if protected(entry, facts, at) else properties.get("link"),
+        # One that was kept before other schemes than http and https were dropped is not for anybody.
+        "link": None if not is_web(link := properties.get("link")) or protected(entry, facts, at) else link,
         "progress": [
             {
                 "state": step["state"],

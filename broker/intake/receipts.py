@@ -22,8 +22,8 @@ _FULL_NUMBER: Final = 8  # characters of NN.NN.NN
 class Receipt:
     """The answer to one request, and the rows behind it.
 
-    events: for each event its index, id, and its place in the log (of case events, unless a topic is said) or the
-    verdict it met.
+    events: for each event its authority, index, id, and its place in the log (of case events, unless a topic is said)
+    or the verdict it met.
     """
 
     receipt_id: uuid.UUID
@@ -46,7 +46,7 @@ def receipt_of(
 ) -> Receipt:
     """The receipt of a request; `places` are those of the accepted events, in order."""
     where = iter(places)
-    events = [_event(one, where) for one in judged]
+    events = [_whose(one, sender) | _event(one, where) for one in judged]
     rejected = [(one, one.verdict) for one in judged if isinstance(one.verdict, Rejected)]
     answer = {
         "receipt_id": str(receipt_id),
@@ -64,6 +64,11 @@ def rejections_of(
     """What is kept of the refused events of a request; the same request makes the same rows."""
     rows = [_rejection(receipt_id, place, one, sender) for place, one in enumerate(judged)]
     return [{**row, "trace_id": trace_id} for row in rows if row is not None]
+
+
+def _whose(one: Judged, sender: Sender) -> dict[str, Any]:
+    """The authority whose event it is; one that the sender may not speak for says nothing of anybody."""
+    return {"authority": one.offer.authority} if one.offer.authority in sender.authorities else {}
 
 
 def _event(one: Judged, places: Iterator[Place]) -> dict[str, Any]:

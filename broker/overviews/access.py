@@ -123,6 +123,11 @@ class NotYours:
     """Asks for more than the token allows; written down as a refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class NoClient:
+    """Reported by nobody: no client system stands in the token."""
+
+
 Answer = dict[str, Any]
 
 
@@ -144,15 +149,17 @@ async def search(core: Core, caller: Caller, request: LogSearch, now: datetime) 
         return answer
 
 
-async def report(core: Core, caller: Caller, reads: Sequence[Reported], at: datetime) -> int | NotYours:
+async def report(core: Core, caller: Caller, reads: Sequence[Reported], at: datetime) -> int | NotYours | NoClient:
     """Write down an overview system's reads, all or none; only of what its reader agreements let it show.
 
     Raises NotLoggedError.
     """
     client = caller.reader.client
+    if not client:
+        return NoClient()
     async with core.pool.connection() as connection, connection.transaction():
         facts = await core.facts.current(connection)
-        if not client or not all(_theirs(read, caller) and _showable(read, client, facts, at) for read in reads):
+        if not all(_theirs(read, caller) and _showable(read, client, facts, at) for read in reads):
             return NotYours()
         for read in reads:
             keys = [EntryKey(*case.split("/", 2)) for case in read.cases]

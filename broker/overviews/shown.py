@@ -1,6 +1,7 @@
 """An entry as a reader is shown it. Only for what `decide` permitted. Pure."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -10,6 +11,7 @@ from broker.domain.agreement import Facts
 from broker.domain.case import NEVER, SENSITIVITY_NAMES, Item, Stamp, State, visible_items
 from broker.domain.document import Document, Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
+from broker.domain.form import is_web
 from broker.domain.policy import Permit, Query, as_switched, decide, protected
 from broker.store.search import Found
 
@@ -58,7 +60,7 @@ def show(
         "responsible": _named(responsible),
         "handler": _named(handler),
         "contact": next((actor["contact"] for actor in (handler, responsible) if actor and actor.get("contact")), None),
-        "link": None if placeless else properties.get("link"),
+        "link": None if placeless else _link(properties),
         "documents": [
             _document(item, document, confidential_title=confidential_titles, placeless=placeless)
             for item in visible_items(state, "journal")
@@ -121,6 +123,12 @@ def _named(actor: Item | None) -> dict[str, Any] | None:
     return None if actor is None else {field: actor.get(field) for field in ("id", "name", "authority")}
 
 
+def _link(said: Mapping[str, Any]) -> str | None:
+    """As it was sent; one that was kept before other schemes were dropped is not handed out."""
+    link: str | None = said.get("link")
+    return link if is_web(link) else None
+
+
 def _may_see(document: Document, entry: Entry, query: Query, facts: Facts, at: datetime) -> bool:
     """A document is seen through the case, and only by whom a case of the document's own level would be shown to."""
     if document.level <= entry.sensitivity:
@@ -136,7 +144,7 @@ def _document(item: Item, document: Document, *, confidential_title: bool, place
         "letter_date": document.letter_date,
         "registered_at": moment(item["registered_at"]),
         "sensitivity": SENSITIVITY_NAMES.get(document.level),
-        "link": None if placeless else item.get("link"),
+        "link": None if placeless else _link(item),
     }
     if confidential_title and document.confidential_title:
         shown["confidential_title"] = document.confidential_title

@@ -188,7 +188,7 @@ class Lanes:
             if len(turns) == 1 or isinstance(error, PositionLost):
                 raise
             lanes = sorted(tp.partition for tp in turns)
-            tell("batch_retried", partitions=lanes, error=type(error).__name__, at=where(error.__traceback__))
+            tell("batch_retried", partitions=lanes, error=type(error).__name__, where=where(error.__traceback__))
             alone = turns
         finally:
             self._busy -= 1

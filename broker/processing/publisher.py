@@ -187,7 +187,7 @@ class Shard:
                 continue
             self._broken[marked.key] = marked.mark
             at = where(error.__traceback__)
-            tell("entry_not_publishable", entry=marked.key, error=type(error).__name__, at=at)
+            tell("entry_not_publishable", entry=marked.key, error=type(error).__name__, where=at)
         NOT_PUBLISHABLE.labels(str(self._shard)).set(len(self._broken))
 
     def _rejections(self) -> bool:

@@ -1,7 +1,7 @@
 """Receipts, the rejections of the intake, and which entries are there. Each function is one transaction."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -52,12 +52,19 @@ async def put(
 
 
 async def read(
-    connection: Connection, receipt_id: uuid.UUID, owner: tuple[str, str], topic: str
+    connection: Connection, receipt_id: uuid.UUID, owner: tuple[str, str], authorities: Collection[str], topic: str
 ) -> list[dict[str, Any]] | None:
-    """What has become of each event by now; None when its owner has no such receipt."""
+    """What has become of each event by now; None when its owner has no such receipt, or not for all of it."""
     cursor = await connection.execute(
         query("read_receipt"),
-        {"receipt_id": receipt_id, "system": owner[0], "subject": owner[1], "topic": topic, "rejected": _REJECTED},
+        {
+            "receipt_id": receipt_id,
+            "system": owner[0],
+            "subject": owner[1],
+            "authorities": list(authorities),
+            "topic": topic,
+            "rejected": _REJECTED,
+        },
     )
     rows = await cursor.fetchall()
     if not rows:

@@ -17,6 +17,7 @@ from broker.domain.form import (
     LATEST,
     PARTY_FORMS,
     PARTY_ROLES,
+    is_web,
     searchable,
 )
 from broker.domain.identity import has_cpr, is_cpr, is_uuid
@@ -100,8 +101,7 @@ def _properties(cursor: Cursor, plain: Plain, texts: list[str]) -> None:
     _skip(cursor)
     _skip(cursor)
     plain.created_at = _moment(cursor)
-    if cursor.some():
-        texts.append(cursor.text())
+    _link(cursor, texts)
     _skip(cursor)
     _skip(cursor)
 
@@ -183,8 +183,7 @@ def _journal(cursor: Cursor, plain: Plain, texts: list[str]) -> None:
         _moment(cursor)
         if cursor.some():
             plain.named = max(plain.named, _level(cursor))
-        if cursor.some():
-            texts.append(cursor.text())
+        _link(cursor, texts)
         _must(not cursor.flag())
     _must(len(names) == count)
     _end(cursor)
@@ -230,6 +229,13 @@ def _moment(cursor: Cursor) -> i64:
     moment = cursor.long()
     _must(EARLIEST <= moment <= LATEST)
     return moment
+
+
+def _link(cursor: Cursor, texts: list[str]) -> None:
+    if cursor.some():
+        link = cursor.text()
+        _must(is_web(link))
+        texts.append(link)
 
 
 def _skip(cursor: Cursor) -> None:

@@ -203,6 +203,8 @@ async def test_an_overview_system_reports_its_reads_and_only_of_what_it_may_show
     assert (answer.status_code, answer.json()) == (201, {"logged": 1})
     (found,) = (await logged.search({"citizen": CPR}, **AUDITOR))["entries"]
     assert (found["cases"], found["reader"]["reported_by"]) == ([case], "employee-1")
+    nobody = await logged.post("/v1/access-log", [said], **READER)
+    assert (nobody.status_code, nobody.json()["detail"]) == (403, "the token names no client")
     assert found["reader"]["read_at"] == "2026-01-01T10:00:00.000000Z"
     for wrong in (
         {**said, "overview": "nowhere"},

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -72,6 +73,39 @@ def test_kafka_keeps_messages_and_cluster_id_over_kill_9(own_kafka: Part, own_da
     assert read(own_kafka.address, "kept") == b"still here"
     admin = AdminClient({"bootstrap.servers": own_kafka.address})
     assert admin.list_topics(timeout=TIMEOUT).cluster_id == identity
+
+
+ASK_ON = """
+import sys, time
+from confluent_kafka import KafkaException
+from broker.stream.cluster import admin, logs
+
+client, heard, until = admin({"bootstrap.servers": sys.argv[1]}), 0, time.monotonic() + 15
+while time.monotonic() < until:
+    try:
+        heard += len(logs(client, "asked", [0]))
+    except KafkaException:
+        pass
+    time.sleep(0.01)
+print("heard" if heard else "nothing")
+"""
+
+
+def test_a_broker_that_counts_itself_as_dead_ends_no_process_that_asks_for_logs(own_data: Path) -> None:
+    """As after a stall: its metadata name no broker then, and librdkafka aborts where that is asked for wrongly."""
+    running = kafka.start(own_data, more="broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=900\n")
+    try:
+        produce(running.address, "asked", b"something")
+        asking = subprocess.Popen([sys.executable, "-c", ASK_ON, running.address], stdout=subprocess.PIPE, text=True)
+        for _ in range(3):
+            time.sleep(1.5)
+            os.kill(running.pid or 0, signal.SIGSTOP)
+            time.sleep(2.5)
+            os.kill(running.pid or 0, signal.SIGCONT)
+        said, _ = asking.communicate(timeout=TIMEOUT)
+    finally:
+        running.stop()
+    assert (asking.returncode, said) == (0, "heard\n")
 
 
 def test_kafka_comes_back_on_other_ports_with_the_same_data(own_kafka: Part, own_data: Path) -> None:

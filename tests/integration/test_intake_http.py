@@ -225,6 +225,9 @@ async def test_a_receipt_is_for_its_sender_alone(api: Running) -> None:
     assert (await receipt(api, receipt_id)).status_code == 200
     assert (await receipt(api, receipt_id, sub="vendor-2")).status_code == 404
     assert (await receipt(api, receipt_id, system="nova")).status_code == 404
+    assert (await receipt(api, receipt_id, authorities=[OTHER])).status_code == 404
+    assert (await receipt(api, receipt_id, authorities=[])).status_code == 404
+    assert (await receipt(api, receipt_id, authorities=[AUTHORITY, OTHER])).status_code == 200
     assert (await receipt(api, str(uuid.uuid4()))).status_code == 404
 
 

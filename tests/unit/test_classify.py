@@ -207,6 +207,30 @@ def test_a_number_in_a_title_is_taken_out_and_told_or_refused_as_agreed() -> Non
     assert refused.code is Code.TITLE_HAS_CPR
 
 
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", " https://sager.example/1", "data:text/html,x", "sager/1", "\0"]
+)
+def test_a_link_that_is_no_web_address_is_dropped_and_told(link: str) -> None:
+    properties = {"user_key": "S-1", "title": "t", "created_at": CREATED, "link": link}
+    items = [
+        {"item_id": one, "kind": "NOTE", "title": "n", "registered_at": CREATED, "link": address, "removed": False}
+        for one, address in (("a", "HTTPS://sager.example/1"), ("b", link), ("c", None))
+    ]
+    said = event(properties=properties, journal={"complete": True, "items": items})
+    # Not as a number in a title: an agreement that refuses these means persons, and nobody is named here.
+    verdict = judge(said, facts(refuse_title_cpr=True), NOW)
+    assert isinstance(verdict, Classified)
+    assert verdict.emptied
+    assert [(one.code, one.pointer) for one in verdict.warnings] == [
+        ("title_replaced", "/properties/link"),
+        ("title_replaced", "/journal/items/1/link"),
+    ]
+    kept = cast("Groups", verdict.event)
+    assert kept["properties"]["link"] is None
+    assert [item["link"] for item in kept["journal"]["items"]] == ["HTTPS://sager.example/1", None, None]
+    assert said["properties"] is properties
+
+
 def test_a_case_is_judged_by_the_edition_in_force_on_its_own_date() -> None:
     old = 1_300_000_000_000_000
     of_then = event(properties={"user_key": "S-1", "title": "t", "created_at": old}, classification={"kle": "27.01.01"})

@@ -97,6 +97,7 @@ TEXTS = (
     "", "a\0b", "010101-1234", "sag om 0101011234.", "x" * 201, "sbsys", "nexus:1", "REMOVED", "PRIMARY", "SECONDARY",
     "CPR", "FREE", "PNR", "1000000001", "  ", "AFSLUTTET", "OPSTAAET", "NOTE", "VIP_SAGER", "hemmelig", "a", "b", "G99",
     "27.01.01", "27.36.0", "32.45.04", "55133018", "01234567", CASES[1].upper(), CASES[1], "æøå",
+    "javascript:alert(1)", "HTTP://a",
 )  # fmt: skip
 NUMBERS = (0, -1, CREATED - 9, CREATED, CREATED + 1, NOW_MS * 1000 + 400_000_000, -(1 << 62), 1 << 60)
 

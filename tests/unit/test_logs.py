@@ -53,4 +53,28 @@ def test_whatever_goes_wrong_is_one_line_without_the_text_that_came(fails: str, 
 
     (line,) = ended.stderr.splitlines()
     assert json.loads(line)["event"] == event
+    assert TIME.fullmatch(json.loads(line)["at"])
     assert CPR not in line
+
+
+@pytest.mark.parametrize(
+    ("logger", "said", "shown"),
+    [
+        ("aiokafka.consumer.group_coordinator", "'Heartbeat failed for group %s', 'g'", "Heartbeat failed for group g"),
+        ("aiokafka", "'group %s of %s', 'g', number", "group g of <cpr>"),
+        # Such an error may be a listener's of ours: its text may quote a row.
+        ("aiokafka.x", "'failed: %s', ValueError('row of Anna')", "failed: ValueError"),
+        ("aiokafka", "'two: %s'", "two: %s"),
+        ("aiokafka", "'two: %s', 1, 2", "two: %s"),
+        ("faust", "'failed: %s', 'row of Anna'", "failed: %s"),
+    ],
+)
+def test_what_the_kafka_client_says_is_whole_and_nobody_elses_is(logger: str, said: str, shown: str) -> None:
+    program = (
+        f"import logging; from broker.logs import configure; number = '{CPR}'; configure('test');"
+        f"logging.getLogger('{logger}').warning({said})"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert json.loads(ended.stderr)["message"] == shown

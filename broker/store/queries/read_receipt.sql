@@ -25,4 +25,9 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS why ON true
 WHERE receipt.receipt_id = %(receipt_id)s AND receipt.system = %(system)s AND receipt.subject = %(subject)s
+    -- Receipts of before authorities stood in them are their owner's alone, as they were.
+    AND NOT EXISTS (
+        SELECT FROM jsonb_array_elements(receipt.events) AS one (event)
+        WHERE one.event ->> 'authority' <> ALL (%(authorities)s::text[])
+    )
 ORDER BY said.place
