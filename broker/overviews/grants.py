@@ -198,7 +198,9 @@ def _areas(listed: Sequence[Grant]) -> dict[str, Patterns]:
 
 def _meets(agreement: SenderAgreement, within: Sequence[Mapping[str, Patterns]]) -> bool:
     """Whether it takes in anything that lies in each of these."""
-    met = Patterns(tuple(prefix for taken in _taken(agreement) if taken.citizens != () for prefix in taken.kle))
+    met = agreement.kle
+    if agreement.state is AgreementState.RESTRICTED and not agreement.restricted_citizens:
+        met = met.both(agreement.restricted_kle)
     for areas in within:
         met = met.both(areas.get(agreement.authority, _NONE))
     return bool(met.prefixes)
