@@ -16,7 +16,7 @@ __all__ = ["Change", "Overviews", "Page", "RefusedError", "changes"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries as in the contract, and how fresh each source in the reader's scope is."""
+    """Entries as in the contract, and how fresh each source in the reader's scope is; None: nothing ever came."""
 
     entries: list[dict[str, Any]]
     next_cursor: str | None

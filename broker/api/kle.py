@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Annotated, Any, Final
 
 import orjson
@@ -107,6 +108,7 @@ async def put_rules(rules: KleRules, core: Cored, token: Keeper, *, preview: boo
     """Replaces the rules of every authority and system that are named. preview: tell what would change, change nothing.
 
     A publisher derives the index anew by them, from a minute later on; until that is done the sets are `owed`.
+    unknown_numbers: what rules lead to that no edition knows (yet), nor the authority itself: it is refused till then.
     asks_again: the sources that are asked again for what was outside, and is let in.
     """
     try:
@@ -171,7 +173,9 @@ def _count(settings: Settings, sets: Mapping[Key, Sequence[Rule]]) -> dict[str, 
         scopes = [kle_rules.scope_of(key) for key in sorted(sets)]
         for _ in preview(connection, settings, wanted, scopes, time.time_ns() // 1000, counts):
             pass
-    return counts.as_dict() | {"asks_again": widening.told(widening.would_bring_in(known, wanted.kle))}
+        unknown = kle_rules.unknown(known.kle, chain.from_iterable(sets.values()))
+    asks = widening.told(widening.would_bring_in(known, wanted.kle))
+    return counts.as_dict() | {"unknown_numbers": unknown, "asks_again": asks}
 
 
 async def _edition(request: Request, published: date, kind: Kind) -> Edition:

@@ -20,6 +20,7 @@ from broker.api.core import Core
 from broker.api.problems import Problem
 from broker.domain.outcome import Code
 from broker.intake.connecting import comes_through
+from broker.intake.elsewhere import elsewhere, warned
 from broker.intake.leaving import leaving
 from broker.intake.receipts import Receipt, receipt_of
 from broker.intake.verdicts import (
@@ -102,6 +103,9 @@ async def _answered(
         async with core.pool.connection() as connection:
             held = await documents.registered(connection, found)
         judged = without(judged, {key: verdict for key, verdict in found.items() if key not in held})
+    if others := elsewhere(judged, facts):
+        async with core.pool.connection() as connection:
+            judged = warned(judged, await receipts.standing(connection, others))
     accepted = [one.verdict for one in judged if isinstance(one.verdict, Accepted)]
     messages = [message(verdict.event, verdict.value) for verdict in accepted]
     removals = await leaving(judged, core.pool.connection)

@@ -56,6 +56,13 @@ def import_(file: BinaryIO, edition: datetime | None, data: Path | None, *, as_j
         click.echo(f"facets {put['edition']}: {put['facets']} facets, {put['changed']} changed")
     else:
         click.echo(f"edition {put['edition']}: {put['numbers']} subjects, {put['changed']} changed")
+        if (was := put["replaced"]) is not None:
+            counts = ", ".join(f"{was[kind]} {kind}" for kind in ("added", "removed", "retitled"))
+            click.echo(f"It takes the place of an edition of that date with {was['numbers']} subjects: {counts}.")
+            if was["removed"]:
+                click.echo(
+                    f"{was['removed']} numbers are in it no more: check that FILE is the whole edition.", err=True
+                )
         tell_asked(put["asks_again"])
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -136,9 +137,10 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
                 print_json(_as_dict(one))
             elif samples[type(one)] <= SAMPLE:
                 click.echo(_line(one))
+    unknown = store.unknown(known.kle, chain.from_iterable(sets.values()))
     asks = widening.told(widening.would_bring_in(known, wanted.kle))
     if as_json:
-        print_json({"event": "preview", **counts.as_dict(), "asks_again": asks})
+        print_json({"event": "preview", **counts.as_dict(), "unknown_numbers": unknown, "asks_again": asks})
         return
     for (before, after), number in counts.moves.most_common(SAMPLE):
         click.echo(f"{number} entries: {before or 'unmapped'} -> {after or 'unmapped'}")
@@ -146,7 +148,16 @@ def _preview(data: Path | None, sets: Mapping[Key, Sequence[Rule]], *, as_json: 
         f"{counts.changed} of {counts.entries} entries would change, {counts.unmapped} of all would be unmapped;"
         f" {counts.solved} of {counts.rejections} rejections would be solved. Nothing has been done."
     )
+    _tell_unknown(unknown)
     tell_asked(asks, "would be asked")
+
+
+def _tell_unknown(numbers: Sequence[str]) -> None:
+    """A slip of the pen, or an edition that is still to come."""
+    if numbers:
+        click.echo(
+            f"No edition knows {' '.join(numbers)}: what these rules map is refused (kle_unknown) until one does."
+        )
 
 
 def tell_asked(asks: Sequence[Mapping[str, Any]], asked: str = "is asked") -> None:
@@ -183,6 +194,7 @@ def _tell(made: list[dict[str, Any]], *, as_json: bool) -> None:
         else:
             unchanged = "" if one["changed"] else " (unchanged)"
             click.echo(f"{one['authority']} {one['system']}  {one['count']} rules  version {one['version']}{unchanged}")
+            _tell_unknown(one["unknown_numbers"])
             tell_asked(one["asks_again"])
 
 

@@ -1,6 +1,6 @@
 """Coverage: which system delivers what of which KLE area for whom, and what is known of its completeness. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -36,14 +36,14 @@ Source = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read, each by its key. agreements: state, and until when it is dispensed from delivering.
+    """What was read, each by its key. agreements: state, areas, and until when it is dispensed from delivering.
 
     entries: all, incomplete ones, when the last one came, those closed and past KLE's deletion rule, those on a number
     that KLE announces to be gone. reconciled: when, and how many differed; by area, or by the main group in which it
     lies.
     """
 
-    agreements: Mapping[Source, tuple[AgreementState, date | None]]
+    agreements: Mapping[Source, tuple[AgreementState, Patterns, date | None]]
     entries: Mapping[Key, tuple[int, int, datetime, int, int]] = field(default_factory=dict)
     rejections: Mapping[Key, int] = field(default_factory=dict)
     reconciled: Mapping[Key, tuple[datetime, int]] = field(default_factory=dict)
@@ -70,15 +70,22 @@ def areas_of(system: str) -> tuple[str, ...]:
 def rows(known: Known, on: date) -> list[dict[str, Any]]:
     """In the contract's shape, and beside it whether the source has still to be asked again.
 
-    One row for each area that the system is asked for, and for any other where something is.
+    One row for each area that the system is asked for or its agreement covers, and for any other where something is.
     """
-    there = {(authority, system, area) for authority, system in known.agreements for area in areas_of(system)}
+    there = {
+        (authority, system, area)
+        for (authority, system), (_, agreed, _) in known.agreements.items()
+        for area in (*AREAS, OTHER)
+        if area in areas_of(system) or _touches(agreed, area)
+    }
     return [_row(key, known, on) for key in sorted(there | known.entries.keys() | known.rejections.keys())]
 
 
 def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
     authority, system, area = key
-    state, until = known.agreements.get((authority, system), (None, None))
+    state, agreed, until = known.agreements.get((authority, system), (None, Patterns(()), None))
+    if not _touches(agreed, area):
+        state = until = None  # the system is asked for it, or something is there, and nothing is agreed of it
     entries, incomplete, last, overdue, announced = known.entries.get(key, (0, 0, None, 0, 0))
     main = authority, system, f"{area[:2]}.*"
     reconciled_at, difference = known.reconciled.get(key) or known.reconciled.get(main) or (None, None)
@@ -96,12 +103,14 @@ def _row(key: Key, known: Known, on: date) -> dict[str, Any]:
         "reconciled_at": reconciled_at,
         "difference": difference,
         "dispensation_until": until if until is not None and until > on else None,
-        "ask_again": any(_touches(patterns, area) for patterns in known.asked.get((authority, system), ())),
+        "ask_again": any(
+            _touches(Patterns.of(patterns), area) for patterns in known.asked.get((authority, system), ())
+        ),
     }
 
 
-def _touches(patterns: Iterable[str], area: str) -> bool:
+def _touches(patterns: Patterns, area: str) -> bool:
+    """Whether they cover any number of the area."""
     if area == OTHER:
-        return True
-    asked, own = Patterns.of(patterns), Patterns.of([area])
-    return bool(asked.both(own).prefixes)
+        return not all(prefix.startswith(tuple(prefixes().values())) for prefix in patterns.prefixes)
+    return bool(patterns.both(Patterns.of([area])).prefixes)

@@ -266,12 +266,15 @@ def _pointing(verdict: Verdict, offer: Offer) -> Verdict:
     if not offer.canonical or isinstance(verdict, Delimited):
         return verdict
     if isinstance(verdict, Rejected):
-        return replace(verdict, pointer=_sent(offer, verdict.pointer))
-    warnings = [replace(warned, pointer=_sent(offer, warned.pointer)) for warned in verdict.warnings]
+        return replace(verdict, pointer=sent(offer, verdict.pointer))
+    warnings = [replace(warned, pointer=sent(offer, warned.pointer)) for warned in verdict.warnings]
     return replace(verdict, warnings=tuple(warnings))
 
 
-def _sent(offer: Offer, pointer: str) -> str:
+def sent(offer: Offer, pointer: str) -> str:
+    """The pointer into what was sent, where that is the JSON form of the event itself."""
+    if not offer.canonical:
+        return pointer
     return offer.inside + as_sent(offer.payload, pointer)
 
 

@@ -37,6 +37,7 @@ class Asked:
 
 GrantsOf = Callable[[Asked], Sequence[Grant] | None]
 _ALL: Final = Patterns.of(("N*",))
+_NONE: Final = Patterns(())
 
 
 def _reader(asked: Asked) -> list[Grant]:
@@ -138,6 +139,10 @@ NARROWING: Final[Mapping[str, GrantsOf]] = {
 }
 
 
+# What a reader's scope is made of, whatever is registered of the citizen: freshness tells nothing of anybody.
+_SCOPE: Final = frozenset({"reader_scope", "client_scope", "joined", "consent", "on_control_list"})
+
+
 def grants(row: Overview, query: Query, facts: Facts, at: datetime, holders: Collection[str]) -> Grants:
     """What every entry must be covered by, for those of the overview's tests that can be asked that way."""
     asked = Asked(row, query, facts, at, holders)
@@ -171,6 +176,46 @@ def telling(row: Overview, query: Query, facts: Facts, at: datetime, holders: Co
         for authority in holders
         if authority in own and any(agreement.tells_hidden for agreement in _open(query, facts, at, authority))
     ]
+
+
+def sources(
+    row: Overview,
+    query: Query,
+    facts: Facts,
+    at: datetime,
+    authorities: Collection[str],
+    but: Collection[tuple[str, str]],
+) -> list[tuple[str, str]]:
+    """(authority, system) of those, `but` these, whose agreement is open for something within the reader's scope."""
+    named = frozenset(authorities)
+    others = [
+        agreement
+        for key, agreement in facts.senders.items()
+        if agreement.state in ACCEPTING and agreement.authority in named and key not in but
+    ]
+    if not others:
+        return []
+    asked = Asked(row, query, facts, at, {agreement.authority for agreement in others})
+    within = [_areas(listed) for name in row.tests if name in _SCOPE and (listed := NARROWING[name](asked)) is not None]
+    return [(one.authority, one.system) for one in others if _meets(one, within)]
+
+
+def _areas(listed: Sequence[Grant]) -> dict[str, Patterns]:
+    """By authority."""
+    areas: dict[str, list[str]] = defaultdict(list)
+    for one in listed:
+        areas[one.authority] += one.kle
+    return {authority: Patterns(tuple(prefixes)) for authority, prefixes in areas.items()}
+
+
+def _meets(agreement: SenderAgreement, within: Sequence[Mapping[str, Patterns]]) -> bool:
+    """Whether it takes in anything that lies in each of these."""
+    met = agreement.kle
+    if agreement.state is AgreementState.RESTRICTED and not agreement.restricted_citizens:
+        met = met.both(agreement.restricted_kle)
+    for areas in within:
+        met = met.both(areas.get(agreement.authority, _NONE))
+    return bool(met.prefixes)
 
 
 def bounds(row: Overview, query: Query) -> Bounds:

@@ -1,10 +1,12 @@
 """Searching an overview. Everything found is decided on, every read is logged before it is answered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+
+import psycopg
 
 from broker import metrics
 from broker.domain.agreement import Facts
@@ -27,7 +29,7 @@ from broker.domain.policy import (
 )
 from broker.overviews.asking import mentioned, told, with_parties
 from broker.overviews.cursor import seal, unseal
-from broker.overviews.grants import authorities, bounds, grants, principals, roles, telling
+from broker.overviews.grants import authorities, bounds, grants, principals, roles, sources, telling
 from broker.overviews.reading import Connection, Core, Read, at_one_moment, note, note_break_glass, primary_persons
 from broker.overviews.request import SearchRequest
 from broker.overviews.shown import moment, show
@@ -131,7 +133,8 @@ async def _answer(
     """The page, and the persons whose cases are on it."""
     query, facts, asked, holders = await _begun(core, connection, query, request)
     row = facts.policy[query.overview]
-    sources = await index.freshness(connection, authorities(row, query, facts, at))
+    readable = authorities(row, query, facts, at)
+    came = await index.freshness(connection, readable)
     async with behind(connection, bounds(row, query)):
         allowed = grants(row, query, facts, at, holders)
         search = _Search(query, request, facts, at, asked, allowed)
@@ -143,8 +146,18 @@ async def _answer(
     # What a broken glass shows it shows once.
     more = last is not None and query.break_glass is None
     cursor = seal(last, search.identity, key) if last is not None and more else None
-    answer = Answer(entries, cursor, _fresh(await sources.fetchall(), at.timestamp()), notice)
+    answer = Answer(entries, cursor, _fresh(await _sources(came, search, readable), at.timestamp()), notice)
     return answer, frozenset(person for _, _, entry in page for person in primary_persons(entry))
+
+
+async def _sources(
+    came: psycopg.AsyncCursor[index.Freshness], search: _Search, readable: Sequence[str]
+) -> list[index.Freshness]:
+    """All that something came from, and those that something may come from: silent since the beginning."""
+    heard = {(one.authority, one.system): one for one in await came.fetchall()}
+    row = search.facts.policy[search.query.overview]
+    silent = sources(row, search.query, search.facts, search.at, readable, heard)
+    return sorted([*heard.values(), *(index.Freshness(*of, None) for of in silent)], key=lambda one: one[:2])
 
 
 async def _begun(
@@ -248,8 +261,8 @@ def _fresh(sources: Iterable[index.Freshness], at: float) -> list[dict[str, Any]
         {
             "authority": authority,
             "system": system,
-            "last_registered_at": moment(last),
-            "seconds_behind": max(0.0, round(at - last / MICROSECONDS, 3)),
+            "last_registered_at": None if last is None else moment(last),
+            "seconds_behind": None if last is None else max(0.0, round(at - last / MICROSECONDS, 3)),
         }
         for authority, system, last in sources
     ]

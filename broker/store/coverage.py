@@ -16,7 +16,7 @@ import psycopg
 from broker.domain import coverage
 from broker.domain.agreement import AgreementState
 from broker.domain.coverage import OTHER, Known
-from broker.domain.kle import Edition, KleBook
+from broker.domain.kle import Edition, KleBook, Patterns
 from broker.domain.retention import closed_at
 from broker.store.database import query
 from broker.store.document import load
@@ -95,7 +95,10 @@ async def rows(connection: Async, authorities: Iterable[str] | None, on: date) -
     there = await (await connection.execute("SELECT to_regclass('reconciliation') IS NOT NULL")).fetchone()
     reconciled = await read("coverage_reconciled") if there == (True,) else []
     known = Known(
-        {(authority, system): (AgreementState(state), until) for authority, system, state, until in agreements},
+        {
+            (authority, system): (AgreementState(state), Patterns.of(kle), until)
+            for authority, system, state, kle, until in agreements
+        },
         {
             (authority, system, area): (all_, part, last, old, announced)
             for authority, system, area, all_, part, last, old, announced in entries

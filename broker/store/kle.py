@@ -42,13 +42,15 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
     """Add an edition of the subjects, or replace the one of that date. Raises NotYoursError.
 
     changed: numbers that are called otherwise from now on; an edition behind newer ones changes none that they know.
+    replaced: what stood under that date and was another: its numbers, and how many are added, removed, retitled.
     asks_again: the sources that are asked again, since what it lets in was outside, and not kept.
     """
     putter.must_serve_all()
     brought: list[Brought] = []
     async with changing(connection) as said:
         stood = await _titles(connection)
-        if await _edition(connection, edition.published) != edition:
+        before = await _edition(connection, edition.published)
+        if before != edition:
             known = await facts.stands(connection)
             await connection.execute("DELETE FROM kle_edition WHERE published = %s", [edition.published])
             await connection.execute("INSERT INTO kle_edition (published) VALUES (%s)", [edition.published])
@@ -68,7 +70,7 @@ async def put_edition(connection: Connection, edition: Edition, putter: Putter) 
         if said:
             await connection.execute(query("owe_rules"), {"authority": ANY, "system": ANY})
     told = {"edition": edition.published.isoformat(), "numbers": len(edition.titles), "changed": len(changed)}
-    return told | {"asks_again": widening.told(brought)}
+    return told | {"replaced": _replaced(before, edition), "asks_again": widening.told(brought)}
 
 
 async def put_facets(connection: Connection, facets: Edition, putter: Putter) -> dict[str, Any]:
@@ -210,6 +212,14 @@ async def _keep_local(
     wanted = replace(known.kle, local=(*others, *own))
     brought = await widening.ask(connection, known, wanted, whys) if whys else []
     return [one | {"asks_again": widening.told(brought, Scope(one["authority"]))} for one in made]
+
+
+def _replaced(before: Edition | None, after: Edition) -> dict[str, int] | None:
+    if before is None or before == after:
+        return None
+    changes = difference(before, after)
+    counts = {"added": len(changes.added), "removed": len(changes.removed), "retitled": len(changes.retitled)}
+    return {"numbers": len(before.titles), **counts}
 
 
 def _with_edition(book: KleBook, edition: Edition) -> KleBook:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from broker.domain.kle import KleBook
 from broker.domain.kle_rules import ANY, Rule, Rules, ties
 from broker.store import facts, kle_book, widening
 from broker.store.change import changing
@@ -79,6 +80,20 @@ def replaced(rules: Rules, sets: Mapping[Key, Sequence[Rule]]) -> Rules:
     return Rules((*kept, *(rule for listed in sets.values() for rule in listed)))
 
 
+def unknown(book: KleBook, rules: Iterable[Rule]) -> list[str]:
+    """Numbers that rules lead to, and that neither an edition knows nor the authority itself: they let nothing in.
+
+    A rule may be put before the edition that brings its number, so it stands; of a rule for all, any authority's do.
+    """
+    return sorted({rule.number for rule in rules if not _is_known(book, rule)})
+
+
+def _is_known(book: KleBook, rule: Rule) -> bool:
+    return any(rule.number in edition.titles for edition in book.editions) or any(
+        own.number == rule.number and rule.authority in (ANY, own.authority) for own in book.local
+    )
+
+
 def scope_of(key: Key) -> Scope:
     """The entries that a set may concern."""
     authority, system = key
@@ -88,7 +103,8 @@ def scope_of(key: Key) -> Scope:
 async def put(connection: Connection, rules: Sequence[KleRule], putter: Putter) -> list[dict[str, Any]]:
     """Replace every set that is named; all or none. Raises TiedRulesError, NotYoursError.
 
-    asks_again: the sources that are asked again, since what a set lets in was outside, and not kept.
+    owed: the index has yet to be derived anew by it. unknown_numbers: `unknown`. asks_again: the sources that are asked
+    again, since what a set lets in was outside, and not kept.
     """
     sets_of(rules)
     bodies: dict[Key, list[dict[str, Any]]] = defaultdict(list)
@@ -177,7 +193,13 @@ async def _put(
         whys = {f"{SETS.table} {one['authority']}/{one['system']} version {one['version']}": of for one, of in changed}
         wanted = replace(known.kle, rules=replaced(known.kle.rules, sets))
         brought = await widening.ask(connection, known, wanted, whys) if whys else []
+        still = {(one.authority, one.system) for one in await owed(connection)}
     return [
-        {**one, "asks_again": widening.told(brought, scope) if one["changed"] else []}
-        for one, scope in zip(made, scopes, strict=True)
+        {
+            **one,
+            "owed": key in still,
+            "unknown_numbers": unknown(known.kle, sets[key]),
+            "asks_again": widening.told(brought, scope_of(key)) if one["changed"] else [],
+        }
+        for key, one in zip(sorted(bodies), made, strict=True)
     ]

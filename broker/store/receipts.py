@@ -74,11 +74,20 @@ async def read(
 
 async def present(connection: Connection, keys: Sequence[EntryKey]) -> set[EntryKey]:
     """Which of these are in the index."""
+    return await _found(connection, "entries_present", keys)
+
+
+async def standing(connection: Connection, keys: Sequence[EntryKey]) -> set[EntryKey]:
+    """Which of these are in the index, and neither removed nor replaced by another case."""
+    return await _found(connection, "entries_standing", keys)
+
+
+async def _found(connection: Connection, name: str, keys: Sequence[EntryKey]) -> set[EntryKey]:
     named = [key for key in keys if is_uuid(key.case_id)]
     if not named:
         return set()
     columns = [list(column) for column in zip(*named, strict=True)]
-    cursor = await connection.execute(query("entries_present"), columns)
+    cursor = await connection.execute(query(name), columns)
     return {EntryKey(*row) for row in await cursor.fetchall()}
 
 

@@ -92,11 +92,11 @@ class Found:
 
 
 class Freshness(NamedTuple):
-    """The newest registration of one source, microseconds since 1970, UTC."""
+    """The newest registration of one source, microseconds since 1970, UTC; None: nothing ever came."""
 
     authority: str
     system: str
-    last_registered_at: int
+    last_registered_at: int | None
 
 
 async def candidates(

@@ -99,6 +99,28 @@ async def test_a_title_with_a_cpr_number_is_accepted_with_a_warning_that_does_no
     assert CPR not in answer.text
 
 
+def put_entry(api: Running, system: str, number: int, shape: int) -> None:
+    """An entry of which nothing but its key and what stands in it counts."""
+    with connect(api.settings.dsn, "test") as connection:
+        connection.execute(
+            "INSERT INTO entry"
+            " (authority, system, case_id, newest, shape, complete, sensitivity, received_at, document)"
+            " VALUES (%s, %s, %s, '', %s, false, 3, now(), '')",
+            [AUTHORITY, system, CASE.format(number), shape],
+        )
+
+
+async def test_a_case_that_another_system_of_the_authority_holds_is_accepted_with_a_warning(api: Running) -> None:
+    with connect(api.settings.dsn, "test") as connection, connection.transaction():
+        agree(connection, {**AGREEMENT, "system": "nova"}, 1)
+    for system, number, shape in (("nova", 1, 7), ("nova", 2, 1024), ("nova", 3, 15), ("sbsys", 4, 7), ("edoc", 5, 7)):
+        put_entry(api, system, number, shape)
+    answer = await api.send(*map(event, range(1, 6)))
+    assert answer.json()["accepted"] == 5
+    told = [(one["index"], one["code"], one["pointer"]) for one in answer.json()["warnings"]]
+    assert told == [(0, "same_case_other_system", "/case_id")]
+
+
 @pytest.mark.parametrize(
     "broken",
     [

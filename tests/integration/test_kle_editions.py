@@ -170,6 +170,19 @@ def test_what_an_edition_a_rule_or_an_own_number_lets_in_is_asked_of_its_sources
         assert again(store) == [("nova", ["27.36.99"], f"kle_local {AARHUS} version 1")]
 
 
+def test_a_rule_to_a_number_that_nobody_knows_yet_is_put_and_told_of(store: Store, instance: Path) -> None:
+    store.does(lambda connection: kle.put_edition(connection, BEFORE, OWNER))
+    rule = RULE | {"to": {"kle": "99.88.77"}}
+    with api(store, role="onboarding", authorities=[AARHUS]) as client:
+        for path in ("/v1/kle/rules?preview=true", "/v1/kle/rules"):
+            answer = client.put(path, json=[rule, RULE | {"system": "sbsys"}]).json()
+            told = answer if isinstance(answer, dict) else answer[0]
+            assert told["unknown_numbers"] == ["99.88.77"]
+        assert answer[1]["unknown_numbers"] == []
+    code, output = sagsbro(instance, "kle", "rules", "put", "-", "--preview", given=json.dumps(rule))
+    assert (code, "No edition knows 99.88.77" in output) == (0, True)
+
+
 def test_an_edition_is_owed_until_the_index_has_been_derived_by_it(store: Store) -> None:
     store.does(lambda connection: kle.put_edition(connection, BEFORE, OWNER))
     owed = store.does(kle_rules.owed)
@@ -185,6 +198,7 @@ def test_the_commands_say_beforehand_and_when_it_is_done_who_is_asked_again(stor
     assert (code, "asked again" in output) == (0, False)
     rule = RULE | {"system": "sbsys", "match": {"kle": "28.*"}}
     code, output = sagsbro(instance, "kle", "rules", "put", "-", "--preview", given=json.dumps(rule))
+    assert (code, "No edition knows" in output) == (0, False)
     assert (code, f"{AARHUS} sbsys would be asked again for 27.36.04" in output) == (0, True)
     successors = plan(subject("27.36.08", "Mad", more=keyword("Tidligere emnenr. 28.36.04")))
     code, output = sagsbro(instance, "kle", "import", "-", given=successors.decode())
@@ -224,6 +238,10 @@ def test_the_command_line_takes_every_form_and_the_date_the_file_says(
     code, output = sagsbro(instance, "kle", "import", "-", given=only)
     assert (code, "nothing is imported" in output) == (0, True)
     assert store.rows("SELECT count(*) FROM kle_edition") == [(1,)]
+    less = "emnenr,titel\n27.36.04,Hjælp\n"
+    code, output = sagsbro(instance, "kle", "import", "-", "--edition", "2025-05-01", given=less)
+    assert (code, "place of an edition of that date with 3 subjects: 0 added, " in output) == (0, True)
+    assert sagsbro(instance, "kle", "import", str(file))[0] == 0
     facets = sagsbro(instance, "kle", "import", "-", "--edition", "2025-05-01", given="facetnr,titel\nG01,Generelt\n")
     assert facets == (0, "facets 2025-05-01: 1 facets, 1 changed\n")
     with database.connect(store.dsn, "test") as connection:
@@ -266,9 +284,13 @@ def test_over_http_editions_facets_rules_and_own_numbers_are_put_and_got(store: 
             "rejections": 0,
             "solved": 0,
             "moves": [],
+            "unknown_numbers": [],
             "asks_again": [],
         }
-        assert client.put("/v1/kle/rules", json=[RULE]).json()[0]["changed"]
+        (put,) = client.put("/v1/kle/rules", json=[RULE]).json()
+        assert (put["changed"], put["owed"], put["unknown_numbers"]) == (True, True, [])
+        (again,) = client.put("/v1/kle/rules", json=[RULE]).json()
+        assert (again["changed"], again["owed"]) == (False, True)
         kept = client.get("/v1/kle/rules").json()
         assert [(one["authority"], one["owed"]) for one in kept] == [("*", True), (AARHUS, True)]
         assert kept[1]["rules"][0]["match"] == {"kle": None, "local_code": "§ 83"}

@@ -82,8 +82,13 @@ def test_over_http_an_edition_is_an_operators_to_put_and_no_municipalitys(store:
         assert client.get("/v1/kle/27.36.04").status_code == 404
     with api(store, role="operator") as client:
         edition = client.put("/v1/kle/editions/2024-01-01", **put)
-        assert edition.json() == {"edition": "2024-01-01", "numbers": 2, "changed": 2, "asks_again": []}
-        assert client.get("/v1/kle/27.36.04").json()["title"] == "Hjemmehjælp"
+        said = {"edition": "2024-01-01", "numbers": 2, "changed": 2, "replaced": None, "asks_again": []}
+        assert edition.json() == said
+        assert client.put("/v1/kle/editions/2024-01-01", **put).json()["replaced"] is None
+        less = put | {"content": b"emnenr,titel\n27.36.04,Hjemmehj\xc3\xa6lp mv.\n27.36.99,Andet\n"}
+        told = client.put("/v1/kle/editions/2024-01-01", **less).json()["replaced"]
+        assert told == {"numbers": 2, "added": 1, "removed": 1, "retitled": 1}
+        assert client.get("/v1/kle/27.36.04").json()["title"] == "Hjemmehjælp mv."
         assert client.get("/v1/kle/%00").status_code == 422
         flawed = client.put("/v1/kle/editions/2024-01-01", content=b"x", headers={"Content-Type": "text/csv"})
         assert (flawed.status_code, flawed.json()["code"]) == (422, "invalid_request")

@@ -347,6 +347,21 @@ def test_every_source_in_the_readers_scope_is_told_whether_or_not_it_has_anythin
     ]
 
 
+def test_a_source_that_never_delivered_is_told_as_such(index: Index) -> None:
+    silent = sender_agreement(AARHUS, system="cura", kle=Patterns.of(("27.*",)))
+    suspended = replace(silent, system="klgateway", state=AgreementState.SUSPENDED)
+    senders = {(AARHUS, one.system): one for one in (silent, suspended)}
+    index.facts.facts = replace(FACTS, senders={**FACTS.senders, **senders})
+    with database.connect(index.dsn, "test") as connection:
+        connection.execute("INSERT INTO source_freshness VALUES (%s, 'domus', 0, 0, now())", [AARHUS])
+    told = index.answer(OF_ALL, citizen=CITIZEN).freshness
+    assert [(one["system"], one["last_registered_at"] is None, one["seconds_behind"] is None) for one in told] == [
+        ("cura", True, True),
+        ("domus", False, False),
+        ("sbsys", True, True),
+    ]
+
+
 def test_every_read_is_logged_with_what_was_shown_and_without_the_citizens_number(index: Index) -> None:
     a_case(index)
     index.answer(OF_ALL, citizen=CITIZEN, purpose="Partshøring")

@@ -14,6 +14,7 @@ from broker.domain.classify import Classified, judge
 from broker.domain.kle import Edition, KleBook, Local, Mapped, Patterns
 from broker.domain.kle_rules import ANY, Rule, Rules, ties
 from broker.domain.outcome import Code, Delimited, Rejected, WarningCode
+from broker.store.kle_rules import unknown
 from tests.unit.worlds import sender_agreement
 
 AUTHORITIES, SYSTEMS = ("55133018", "29189420"), ("nexus", "sbsys")
@@ -218,6 +219,16 @@ def test_an_authority_s_own_number_is_known_to_it_alone_and_in_its_time() -> Non
     other = book.map(AUTHORITIES[1], "sbsys", {"kle": "27.36.99"}, SECOND)
     assert isinstance(other, Rejected)
     assert (book.title("27.36.99", AUTHORITIES[0]), book.title("27.36.99", AUTHORITIES[1])) == ("Eget", None)
+
+
+def test_a_rule_s_number_is_known_by_any_edition_and_by_whose_own_it_is() -> None:
+    book = KleBook(BOOK, local=(Local(AUTHORITIES[0], "27.36.99", "Eget", FIRST),))
+
+    def told(authority: str, number: str) -> list[str]:
+        return unknown(book, [Rule(authority, ANY, "N*", None, number, None, FIRST)] * 2)
+
+    assert [told(ANY, number) for number in ("27.35.04", "27.36.99", "27.99.99")] == [[], [], ["27.99.99"]]
+    assert [told(authority, "27.36.99") for authority in AUTHORITIES] == [[], ["27.36.99"]]
 
 
 def test_a_rule_maps_a_paragraph_and_a_number_it_names_says_its_name() -> None:

@@ -33,7 +33,8 @@ def test_all_of_it_is_of_the_contracts_shape_and_the_same_every_time() -> None:
 
 def test_its_coverage_has_a_row_for_every_system_and_area() -> None:
     agreed = {(one["authority"], one["system"]): one for one in landscape.agreements(ON)}
-    known = Known({key: (sender_agreement(one, 1).state, None) for key, one in agreed.items()})
+    put = {key: sender_agreement(one, 1) for key, one in agreed.items()}
+    known = Known({key: (one.state, one.kle, None) for key, one in put.items()})
     told = rows(known, ON)
     assert len(told) == 3 * (124 - OWN) + 2 * (123 - OWN)
     assert {str(row["state"]) for row in told} >= {"FULL", "RESTRICTED", "DISPENSATION", "DRAFT"}
