@@ -47,4 +47,5 @@ def described(claims: dict[str, Any] | None, otherwise: Token) -> Token:
     try:
         return read_claims({"sub": "described", **claims, "exp": 0})
     except BadToken:
-        raise Problem(422, "invalid_request", "the reader is not described as a token would") from None
+        said = "the reader is not described as a token would"
+        raise Problem(422, "invalid_request", said, pointer="/reader") from None

@@ -44,7 +44,8 @@ async def search_overview(
     try:
         outcome = await search(core, reader_of(token), overview, request, datetime.now(UTC))
     except BrokenCursorError:
-        raise Problem(422, "cursor_invalid", "the cursor was not given out for this search") from None
+        said = "the cursor was not given out for this search"
+        raise Problem(422, "cursor_invalid", said, pointer="/cursor") from None
     except NotLoggedError:
         raise unavailable("access_log_unavailable", "the read cannot be logged just now, so nothing is read") from None
     match outcome:

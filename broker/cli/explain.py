@@ -37,17 +37,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Every test of the policy in order, without personal data; it is logged as a read."""
+    said = {
+        "authority": authority,
+        "system": system,
+        "case_id": case_id,
+        "overview": overview,
+        "at": None if at is None else at.replace(tzinfo=UTC),
+    }
     try:
-        asked = ExplainRequest(
-            authority=authority,
-            system=system,
-            case_id=case_id,
-            overview=overview,
-            at=None if at is None else at.replace(tzinfo=UTC),
-        )
+        asked = ExplainRequest.model_validate(said)
         of = read_claims({"sub": "described", "role": "employee", **_claims(reader), "exp": 0})
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     except BadToken as flaw:
         raise click.UsageError(str(flaw)) from None
     operator = read_claims({"sub": "command line", "role": "operator", "authorities": [authority], "exp": 0})

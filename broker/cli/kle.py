@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from broker.api.core import FactsCache
-from broker.cli.agreement import listed
+from broker.cli.agreement import given, listed
 from broker.cli.kle_rules import rules, tell_asked, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
@@ -150,11 +150,12 @@ def local() -> None:
 @AS_JSON
 def put_local(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     """Replace the list of every authority that FILE names (JSON or TOML), and derive the index by it."""
+    said = given(file.read())
     try:
-        numbers = LOCAL.validate_python(listed(file.read()))
+        numbers = LOCAL.validate_python(listed(said))
         put = on_database(data, lambda connection: store.put_local(connection, numbers, OWNER))
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     except store.NotInAGroupError as why:
         raise click.ClickException(str(why)) from None
     if as_json:

@@ -11,6 +11,7 @@ import psycopg
 from pydantic import ValidationError
 
 from broker.domain.policy import Role
+from broker.intake.pointers import flaw_of
 from broker.settings import find
 from broker.store.database import conninfo
 from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
@@ -47,12 +48,10 @@ def on_database(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -
         raise click.ClickException(f"the database does not answer ({type(error).__name__})") from None
 
 
-def flaws(error: ValidationError) -> click.ClickException:
-    """Where the input is wrong, without a word of the input."""
-    lines = [
-        f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}"
-        for flaw in error.errors(include_input=False, include_url=False)
-    ]
+def flaws(error: ValidationError, said: object) -> click.ClickException:
+    """Where in what was said it is wrong, and what would be valid, without a word of it."""
+    told = [flaw_of(flaw, said) for flaw in error.errors(include_input=False, include_url=False)]
+    lines = [f"{pointer}: {detail}" for pointer, detail in told]
     return click.ClickException("not of the documented form:\n" + "\n".join(lines))
 
 
