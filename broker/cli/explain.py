@@ -12,6 +12,7 @@ from broker.api.core import FactsCache
 from broker.api.overviews import caller_of, reader_of
 from broker.cli.running import AS_JSON, DATA, Connection, flaws, on_database
 from broker.cli.running import show as print_json
+from broker.domain.policy import POLICY
 from broker.overviews.explaining import ExplainRequest, NotFound, explained
 from broker.security import BadToken, read_claims
 
@@ -59,7 +60,7 @@ def command(
 
     outcome = on_database(data, work)
     if isinstance(outcome, NotFound):
-        raise click.ClickException("there is no such case")
+        raise click.ClickException("there is no such case" if overview in POLICY else "there is no such overview")
     if as_json:
         print_json(outcome)
         return

@@ -13,6 +13,7 @@ from broker.cli.kle_rules import rules, tell_asked, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
 from broker.domain.identity import is_cvr, is_system
+from broker.domain.kle import is_number
 from broker.intake.codes import FlawedListError, read_codes, review
 from broker.intake.edition import FlawedEditionError, read
 from broker.store import kle as store
@@ -65,6 +66,8 @@ def import_(file: BinaryIO, edition: datetime | None, data: Path | None, *, as_j
 @AS_JSON
 def show(number: str, data: Path | None, *, as_json: bool) -> None:
     """Show what every edition says of NUMBER."""
+    if not is_number(number):
+        raise click.BadParameter("a KLE number: NN.NN.NN", param_hint="NUMBER")
     known = on_database(data, lambda connection: store.number(connection, number))
     if known is None:
         raise click.ClickException("no edition knows the number")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 import psycopg
 from pydantic import ValidationError
 
+from broker.domain import moments
 from broker.domain.policy import Role
 from broker.intake.pointers import flaw_of
 from broker.settings import find
@@ -55,6 +57,11 @@ def flaws(error: ValidationError, said: object) -> click.ClickException:
     return click.ClickException("not of the documented form:\n" + "\n".join(lines))
 
 
+def plain(value: object) -> str:
+    """What JSON has no form for."""
+    return moments.text(value) if isinstance(value, datetime) else str(value)
+
+
 def show(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, ensure_ascii=False, default=plain))
