@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from broker.domain import unfit
 from broker.domain.case import SENSITIVITY
 from broker.domain.identity import is_cpr, is_cvr, is_system
 from broker.domain.kle import is_pattern
 from broker.domain.policy import Role, Scope
+from broker.domain.unfit import UnfitError
 from broker.settings import Settings
 from broker.store.database import connect
 
@@ -241,15 +243,15 @@ def _stored_key(dsn: str) -> ec.EllipticCurvePrivateKey:
 def _checked(check: Any, what: str) -> AfterValidator:
     def test(text: str) -> str:
         if not check(text):
-            raise ValueError(what)
+            raise UnfitError(what)
         return text
 
     return AfterValidator(test)
 
 
-_Level = Annotated[str, _checked(SENSITIVITY.__contains__, "not one of the four levels")]
-_Pattern = Annotated[str, _checked(is_pattern, "not a KLE pattern")]
-_Cvr = Annotated[str, _checked(is_cvr, "not a CVR number")]
+_Level = Annotated[str, _checked(SENSITIVITY.__contains__, f"one of {', '.join(SENSITIVITY)}")]
+_Pattern = Annotated[str, _checked(is_pattern, unfit.PATTERN)]
+_Cvr = Annotated[str, _checked(is_cvr, unfit.CVR)]
 
 
 class _Claim(BaseModel):
@@ -276,24 +278,33 @@ class _Claims(_Claim):
     role: Literal["vendor", "employee", "control", "citizen", "consent", "onboarding", "operator", "auditor"]
     exp: int | float
     name: str | None = None
-    system: Annotated[str, _checked(is_system, "not a sending system")] | None = None
+    system: Annotated[str, _checked(is_system, unfit.SYSTEM)] | None = None
     authorities: list[_Cvr] = []
     scopes: list[_ScopeClaim] = []
     areas: list[_Pattern] = []
     principal_ids: list[str] = []
-    citizen: Annotated[str, _checked(is_cpr, "not a CPR number")] | None = None
+    citizen: Annotated[str, _checked(is_cpr, unfit.CPR)] | None = None
     client: _ClientClaim | None = None
     unit: str | None = None
 
 
+def _valid(flaw: Mapping[str, Any]) -> str:
+    """What would be valid, without a word of what was said."""
+    return str(flaw.get("ctx", {}).get("error", flaw["msg"]))
+
+
 def read_claims(claims: Mapping[str, Any]) -> Token:
-    """The meaning of verified claims. Raises BadToken naming the claim that cannot be read."""
+    """The meaning of verified claims. Raises BadToken naming the claims that cannot be read, and what is valid."""
     try:
         read = _Claims.model_validate(dict(claims))
         expires = datetime.fromtimestamp(read.exp, UTC)
     except ValidationError as error:
-        names = {str(flaw["loc"][0]) for flaw in error.errors(include_input=False, include_url=False) if flaw["loc"]}
-        raise BadToken(f"claims that cannot be read: {' '.join(sorted(names))}") from None
+        flaws = [flaw for flaw in error.errors(include_input=False, include_url=False) if flaw["loc"]]
+        # Where one of several forms would do, our own words say more than that it is none of them.
+        flaws.sort(key=lambda flaw: flaw["type"] == "value_error")
+        told = {str(flaw["loc"][0]): _valid(flaw) for flaw in flaws}
+        said = "; ".join(f"{name} ({valid})" for name, valid in sorted(told.items()))
+        raise BadToken(f"claims that cannot be read: {said}") from None
     except (ValueError, OverflowError, OSError):
         raise BadToken("claims that cannot be read: exp") from None
     client = read.client

@@ -40,7 +40,8 @@ async def put_subscription(request: SubscriptionRequest, core: Cored, token: Any
             raise refusal(reason)
         case Unfit():
             days = subscription.LONGEST.days
-            raise Problem(422, "invalid_request", f"until must lie in the future, at most {days} days ahead")
+            said = f"until must lie in the future, at most {days} days ahead"
+            raise Problem(422, "invalid_request", said, pointer="/until")
         case kept:
             return kept
 

@@ -141,7 +141,8 @@ def authority_of(sender: Sender, named: str | None) -> str:
         case []:
             raise Problem(403, Code.AUTHORITY_MISMATCH, "the token names no authority")
         case _:
-            raise Problem(422, "authority_needed", "the token names several authorities: say which with ?authority=")
+            said = "the token names several authorities: say which with ?authority="
+            raise Problem(422, "authority_needed", said, pointer="/query/authority")
 
 
 def accepted(request: Request, media_types: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from broker.api.auth import TokenFirst, require
 from broker.api.core import Core, core_of
 from broker.api.overviews import caller_of, reader_of
 from broker.api.problems import Problem
-from broker.domain.policy import Role
+from broker.domain.policy import POLICY, Role
 from broker.overviews.explaining import ExplainRequest, NotFound, explained
 from broker.overviews.reading import NotLoggedError
 from broker.security import BadToken, Token, read_claims
@@ -36,7 +36,8 @@ async def explain(
     except NotLoggedError:
         raise not_logged() from None
     if isinstance(outcome, NotFound):
-        raise Problem(404, "not_found", "there is no such case")
+        known = request.overview in POLICY
+        raise Problem(404, "not_found", "there is no such case" if known else "there is no such overview")
     return outcome
 
 
@@ -47,4 +48,5 @@ def described(claims: dict[str, Any] | None, otherwise: Token) -> Token:
     try:
         return read_claims({"sub": "described", **claims, "exp": 0})
     except BadToken:
-        raise Problem(422, "invalid_request", "the reader is not described as a token would") from None
+        said = "the reader is not described as a token would"
+        raise Problem(422, "invalid_request", said, pointer="/reader") from None

@@ -1,5 +1,6 @@
 """Searching an overview over HTTP."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final, assert_never
 
@@ -23,6 +24,12 @@ from broker.security import Token
 router = APIRouter(prefix="/v1/overviews", tags=["overviews"], route_class=TokenFirst)
 CSV: Final = "text/csv"
 NEXT_CURSOR: Final = "Next-Cursor"
+_FOR_CONTROL: Final = "this overview is read for a written purpose and a control case"
+_MISSING: Final[Mapping[Reason, tuple[str, str]]] = {
+    Reason.PURPOSE_MISSING: (_FOR_CONTROL, "/purpose"),
+    Reason.CONTROL_CASE_MISSING: (_FOR_CONTROL, "/control_case"),
+    Reason.EFFORT_MISSING: ("this overview is read for an effort: name the one that you take part in", "/effort_id"),
+}
 
 
 # Every role may knock: the policy refuses, so that the refusal stands in the access log.
@@ -44,7 +51,8 @@ async def search_overview(
     try:
         outcome = await search(core, reader_of(token), overview, request, datetime.now(UTC))
     except BrokenCursorError:
-        raise Problem(422, "cursor_invalid", "the cursor was not given out for this search") from None
+        said = "the cursor was not given out for this search"
+        raise Problem(422, "cursor_invalid", said, pointer="/cursor") from None
     except NotLoggedError:
         raise unavailable("access_log_unavailable", "the read cannot be logged just now, so nothing is read") from None
     match outcome:
@@ -68,7 +76,8 @@ def refusal(reason: Reason) -> Problem:
     """What a reader is told who may ask nothing in this way, whatever there is."""
     if reason is Reason.ROLE:
         return Problem(403, "forbidden", "the token's role does not read this overview")
-    return Problem(422, str(reason), "this overview is read for a written purpose and a control case")
+    detail, pointer = _MISSING[reason]
+    return Problem(422, str(reason), detail, pointer=pointer)
 
 
 def reader_of(token: Token) -> Reader:

@@ -73,7 +73,7 @@ async def _put(core: Core, token: Token, kind: Kind, said: Any) -> JSONResponse:
         registrations = [each for each in read_each if isinstance(each, Registration)]
         flaws = await asyncio.to_thread(_register, core.settings.dsn, registrations, _author(core, token))
     if flaws:
-        return _refused(flaws)
+        return _refused(kind, flaws)
     return JSONResponse({"accepted": len(listed)}, 202)
 
 
@@ -115,11 +115,18 @@ def is_registrar(authorities: frozenset[str], settings: Settings) -> bool:
     return settings.jwks_url is None if named is None else not authorities.isdisjoint(named)
 
 
-def _refused(flaws: dict[int, Rejected]) -> JSONResponse:
+def _refused(kind: Kind, flaws: dict[int, Rejected]) -> JSONResponse:
     first = flaws[min(flaws)]
     status = 403 if first.code is Code.CONSENT_AUTHORITY else 422
     rejected = [
-        {"index": place, "code": str(flaw.code), "detail": flaw.detail, "pointer": flaw.pointer, "remedy": flaw.remedy}
+        {"index": place, "code": str(flaw.code), "detail": flaw.detail, "pointer": flaw.pointer}
+        | {"remedy": _remedy(kind, flaw)}
         for place, flaw in sorted(flaws.items())
     ]
     return response(status, str(first.code), "nothing of it was registered", rejected=rejected)
+
+
+def _remedy(kind: Kind, flaw: Rejected) -> str:
+    """What is wrong in itself is corrected, and here it is known which kind it is."""
+    malformed = flaw.code is Code.CONSENT_MALFORMED
+    return f"Correct the {kind.value.replace('_', ' ')}." if malformed else flaw.remedy

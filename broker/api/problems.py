@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from broker.intake.budget import Exhausted
-from broker.intake.pointers import pointer_of
+from broker.intake.pointers import flaw_of
 from broker.intake.producer import KafkaUnavailable
 from broker.logs import tell
 from broker.security import KeysUnavailable
@@ -31,15 +31,6 @@ CODES: Final[Mapping[int, str]] = {
     500: "internal_error",
     503: "unavailable",
 }
-# Other messages pydantic composes of the model alone; a validator's own may quote a value.
-_OWN_WORDS: Final[Mapping[str, str]] = {
-    "value_error": "not valid",
-    "assertion_error": "not valid",
-    "json_invalid": "not well-formed JSON",
-    "extra_forbidden": "no such field",
-}
-
-
 DATABASE_AWAY: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -52,10 +43,12 @@ DATABASE_AWAY: Final = (
 class Problem(HTTPException):
     """Ends a request with this answer. `detail` never carries anything that was sent."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        """The title is the status's phrase."""
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, *, pointer: str = ""
+    ) -> None:
+        """The title is the status's phrase. `pointer`: the field that is wrong, where it is one."""
         super().__init__(status, detail, headers)
-        self.code = code
+        self.code, self.pointer = code, pointer
 
 
 def unavailable(code: str, detail: str) -> Problem:
@@ -95,23 +88,28 @@ async def _refused(_request: Request, error: Exception) -> Response:
     status = error.status_code
     code = error.code if isinstance(error, Problem) else CODES.get(status, "error")
     detail = error.detail if isinstance(error, Problem) else HTTPStatus(status).description
-    return response(status, code, detail, error.headers)
+    pointed = isinstance(error, Problem) and error.pointer
+    more = {"errors": [{"pointer": pointed, "detail": detail}]} if pointed else {}
+    return response(status, code, detail, error.headers, **more)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    flaws = [_flaw(flaw) for flaw in error.errors()]
+    flaws = [_flaw(flaw, error.body) for flaw in error.errors()]
     malformed = any(flaw["type"] == "json_invalid" for flaw in error.errors())
     code = "malformed_payload" if malformed else "invalid_request"
     return response(422, code, "the request does not have the form that is documented", errors=flaws[:20])
 
 
-def _flaw(flaw: Mapping[str, Any]) -> dict[str, str]:
-    location = list(flaw["loc"])
-    if flaw["type"] in ("extra_forbidden", "json_invalid"):
-        location.pop()  # a name, or a position, that only the sender knows
-    return {"pointer": pointer_of(location), "detail": _OWN_WORDS.get(flaw["type"], flaw["msg"])}
+def _flaw(flaw: Mapping[str, Any], body: object) -> dict[str, str]:
+    """A pointer into the body; what is wrong outside it begins with where that is, as in `/query/limit`."""
+    where, *location = flaw["loc"]
+    if where == "body":
+        pointer, detail = flaw_of({**flaw, "loc": location}, body)
+    else:
+        pointer, detail = flaw_of(flaw, {}, flaw["loc"])
+    return {"pointer": pointer, "detail": detail}
 
 
 async def _kafka_away(_request: Request, _error: Exception) -> Response:

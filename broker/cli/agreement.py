@@ -24,10 +24,11 @@ def agreement() -> None:
 @AS_JSON
 def put(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     """Put the agreements in FILE (JSON or TOML; `-` is standard input); all or none."""
+    said = given(file.read())
     try:
-        agreements = AGREEMENTS.validate_python(listed(file.read()))
+        agreements = AGREEMENTS.validate_python(listed(said))
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     put = on_database(data, lambda connection: reference.put_agreements(connection, agreements, OWNER))
     if as_json:
         show(put)
@@ -79,7 +80,7 @@ def _how(one: dict[str, Any]) -> str:
     return f"  {one['put_at']}  {one['put_by']} ({one['put_as'] or 'not noted'}){signed}{past}{why}{ends}"
 
 
-def listed(content: bytes) -> list[Any]:
+def given(content: bytes) -> Any:
     """One agreement or a list of them; in TOML a list is an array of tables of any name."""
     try:
         text = content.decode("utf-8-sig")
@@ -88,7 +89,12 @@ def listed(content: bytes) -> list[Any]:
         raise click.ClickException("neither JSON nor TOML") from None
     if isinstance(read, dict) and len(read) == 1 and isinstance(tables := next(iter(read.values())), list):
         return tables
-    return read if isinstance(read, list) else [read]
+    return read
+
+
+def listed(said: Any) -> list[Any]:
+    """The same as a list."""
+    return said if isinstance(said, list) else [said]
 
 
 def _is_json(text: str) -> bool:

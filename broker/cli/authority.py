@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from broker.cli.agreement import listed
+from broker.cli.agreement import given, listed
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, flaws, on_database
 from broker.cli.running import show as print_json
 from broker.store import reference
@@ -24,10 +24,11 @@ def authority() -> None:
 @AS_JSON
 def put(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     """Put the authorities in FILE (JSON or TOML; `-` is standard input); all or none."""
+    said = given(file.read())
     try:
-        authorities = TypeAdapter(list[Authority]).validate_python(listed(file.read()))
+        authorities = TypeAdapter(list[Authority]).validate_python(listed(said))
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     put = on_database(data, lambda connection: reference.put_authorities(connection, authorities, OWNER))
     if as_json:
         print_json(put)

@@ -9,6 +9,7 @@ import click
 
 from broker.certificates import BUNDLE, end, files
 from broker.cli.running import AS_JSON, DATA
+from broker.domain import moments
 from broker.settings import find
 
 NEAR_DAYS: Final = 21
@@ -29,7 +30,7 @@ def command(data: Path | None, *, as_json: bool) -> None:
         ends = datetime.fromtimestamp(end(path, bundle=name.endswith(BUNDLE)), UTC)
         days = (ends - now).days
         near |= days < NEAR_DAYS
-        said = {"certificate": name, "file": str(path), "ends": ends.isoformat(), "days": days}
+        said = {"certificate": name, "file": str(path), "ends": moments.text(ends), "days": days}
         click.echo(json.dumps(said) if as_json else f"{name}: {path} ends {ends:%Y-%m-%d %H:%M} UTC, in {days} days")
     if near:
         raise SystemExit(WRONG)

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from broker.cli.agreement import listed
+from broker.cli.agreement import given, listed
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, flaws, on_database, show
 from broker.store import reference
 from broker.store.shapes import CitizenView
@@ -23,10 +23,11 @@ def citizen_view() -> None:
 @AS_JSON
 def put(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     """Put the switches in FILE (JSON or TOML; `-` is standard input): all of every authority that is named."""
+    said = given(file.read())
     try:
-        views = TypeAdapter(list[CitizenView]).validate_python(listed(file.read()))
+        views = TypeAdapter(list[CitizenView]).validate_python(listed(said))
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     put = on_database(data, lambda connection: reference.put_citizen_views(connection, views, OWNER))
     if as_json:
         show(put)

@@ -13,6 +13,7 @@ import click
 from broker.cli.running import AS_JSON, DATA
 from broker.cli.running import show as print_json
 from broker.cli.sending import AUTHORITY, Sending
+from broker.domain import moments
 from broker.domain.compliance import REQUIREMENTS, judge, passed
 from broker.intake.observing import observe
 from broker.store import compliance as store
@@ -69,7 +70,7 @@ def compliance(
         said = {
             "authority": authority,
             "system": system,
-            "since": began.isoformat(),
+            "since": moments.text(began),
             "passed": passed(results),
             "observed": dict(Counter(one.status for one in observed)),
             "requirements": [asdict(one) for one in results],
@@ -95,7 +96,7 @@ def _show_list(at: datetime, cannot: Mapping[str, str], *, as_json: bool) -> Non
         for one in REQUIREMENTS
     ]
     if as_json:
-        print_json({"begun": at.isoformat(), "requirements": listed})
+        print_json({"begun": moments.text(at), "requirements": listed})
         return
     click.echo(f"The run began {at:%Y-%m-%d %H:%M:%S %Z}. With constructed citizens only, send:")
     for one in listed:

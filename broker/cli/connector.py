@@ -185,7 +185,7 @@ def new(name: str, kind: str, folder: Path, *, insert: bool) -> None:
 def _loaded(system: str) -> Connector:
     found = installed.load(system)
     if found is None:
-        raise click.ClickException(f"no connector {system} is installed; there are {', '.join(installed.names())}")
+        raise click.UsageError(f"no connector {system} is installed; there are {', '.join(installed.names())}")
     return found
 
 

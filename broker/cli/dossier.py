@@ -23,10 +23,11 @@ def command(authority: str, citizen: str, purpose: str | None, data: Path | None
     """Print it as JSON; it is logged as a read before it is printed."""
     if citizen == "-":
         citizen = click.prompt("CPR", hide_input=True, err=True)
+    said = {"citizen": citizen, "authority": authority, "purpose": purpose}
     try:
-        asked = DossierRequest(citizen=citizen, authority=authority, purpose=purpose)
+        asked = DossierRequest.model_validate(said)
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     owner = read_claims({"sub": "command line", "role": "auditor", "authorities": [authority], "exp": 0})
 
     async def work(connection: Connection) -> dict[str, Any] | NotYours:

@@ -12,6 +12,7 @@ from broker.api.core import FactsCache
 from broker.api.overviews import caller_of, reader_of
 from broker.cli.running import AS_JSON, DATA, Connection, flaws, on_database
 from broker.cli.running import show as print_json
+from broker.domain.policy import POLICY
 from broker.overviews.explaining import ExplainRequest, NotFound, explained
 from broker.security import BadToken, read_claims
 
@@ -37,17 +38,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Every test of the policy in order, without personal data; it is logged as a read."""
+    said = {
+        "authority": authority,
+        "system": system,
+        "case_id": case_id,
+        "overview": overview,
+        "at": None if at is None else at.replace(tzinfo=UTC),
+    }
     try:
-        asked = ExplainRequest(
-            authority=authority,
-            system=system,
-            case_id=case_id,
-            overview=overview,
-            at=None if at is None else at.replace(tzinfo=UTC),
-        )
+        asked = ExplainRequest.model_validate(said)
         of = read_claims({"sub": "described", "role": "employee", **_claims(reader), "exp": 0})
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     except BadToken as flaw:
         raise click.UsageError(str(flaw)) from None
     operator = read_claims({"sub": "command line", "role": "operator", "authorities": [authority], "exp": 0})
@@ -58,7 +60,7 @@ def command(
 
     outcome = on_database(data, work)
     if isinstance(outcome, NotFound):
-        raise click.ClickException("there is no such case")
+        raise click.ClickException("there is no such case" if overview in POLICY else "there is no such overview")
     if as_json:
         print_json(outcome)
         return

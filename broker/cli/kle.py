@@ -8,11 +8,12 @@ import click
 from pydantic import ValidationError
 
 from broker.api.core import FactsCache
-from broker.cli.agreement import listed
+from broker.cli.agreement import given, listed
 from broker.cli.kle_rules import rules, tell_asked, work_off
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, Connection, flaws, on_database
 from broker.cli.running import show as print_json
 from broker.domain.identity import is_cvr, is_system
+from broker.domain.kle import is_number
 from broker.intake.codes import FlawedListError, read_codes, review
 from broker.intake.edition import FlawedEditionError, read
 from broker.store import kle as store
@@ -72,6 +73,8 @@ def import_(file: BinaryIO, edition: datetime | None, data: Path | None, *, as_j
 @AS_JSON
 def show(number: str, data: Path | None, *, as_json: bool) -> None:
     """Show what every edition says of NUMBER."""
+    if not is_number(number):
+        raise click.BadParameter("a KLE number: NN.NN.NN", param_hint="NUMBER")
     known = on_database(data, lambda connection: store.number(connection, number))
     if known is None:
         raise click.ClickException("no edition knows the number")
@@ -157,11 +160,12 @@ def local() -> None:
 @AS_JSON
 def put_local(file: BinaryIO, data: Path | None, *, as_json: bool) -> None:
     """Replace the list of every authority that FILE names (JSON or TOML), and derive the index by it."""
+    said = given(file.read())
     try:
-        numbers = LOCAL.validate_python(listed(file.read()))
+        numbers = LOCAL.validate_python(listed(said))
         put = on_database(data, lambda connection: store.put_local(connection, numbers, OWNER))
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     except store.NotInAGroupError as why:
         raise click.ClickException(str(why)) from None
     if as_json:

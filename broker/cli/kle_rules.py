@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 import click
 from pydantic import ValidationError
 
-from broker.cli.agreement import listed
+from broker.cli.agreement import given, listed
 from broker.cli.rederive import telling
 from broker.cli.running import AS_JSON, DATA, FILE, OWNER, flaws, on_database
 from broker.cli.running import show as print_json
@@ -46,11 +46,12 @@ def rules() -> None:
 @AS_JSON
 def put(file: BinaryIO, rate: int | None, data: Path | None, *, preview: bool, as_json: bool) -> None:
     """Replace the rules of every authority and system that FILE names (JSON or TOML), and derive the index by them."""
+    said = given(file.read())
     try:
-        wanted: list[KleRule] = RULES.validate_python(listed(file.read()))
+        wanted: list[KleRule] = RULES.validate_python(listed(said))
         sets = store.sets_of(wanted)
     except ValidationError as error:
-        raise flaws(error) from None
+        raise flaws(error, said) from None
     except TiedRulesError as tie:
         raise click.ClickException(f"{tie.code}: {tie}") from None
     if preview:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,9 @@ import click
 import psycopg
 from pydantic import ValidationError
 
+from broker.domain import moments
 from broker.domain.policy import Role
+from broker.intake.pointers import flaw_of
 from broker.settings import DEFAULT_DATA, Settings, find, is_running
 from broker.store.database import conninfo
 from broker.store.reference import NotYoursError, Putter, RegisterConflictError, TransitionRefusedError
@@ -57,15 +60,18 @@ def away(data: Path | None, error: Exception) -> click.ClickException:
     )
 
 
-def flaws(error: ValidationError) -> click.ClickException:
-    """Where the input is wrong, without a word of the input."""
-    lines = [
-        f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}"
-        for flaw in error.errors(include_input=False, include_url=False)
-    ]
+def flaws(error: ValidationError, said: object) -> click.ClickException:
+    """Where in what was said it is wrong, and what would be valid, without a word of it."""
+    told = [flaw_of(flaw, said) for flaw in error.errors(include_input=False, include_url=False)]
+    lines = [f"{pointer}: {detail}" for pointer, detail in told]
     return click.ClickException("not of the documented form:\n" + "\n".join(lines))
+
+
+def plain(value: object) -> str:
+    """What JSON has no form for."""
+    return moments.text(value) if isinstance(value, datetime) else str(value)
 
 
 def show(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, ensure_ascii=False, default=plain))

@@ -11,7 +11,7 @@ import psycopg
 
 from broker.api.core import FactsCache
 from broker.cli.connector import read_config
-from broker.cli.running import away
+from broker.cli.running import away, plain
 from broker.domain.identity import is_cvr, is_system, without_cpr
 from broker.intake import connector as installed
 from broker.intake.connector import Connector, Source
@@ -85,4 +85,4 @@ class Sending:
 
 def show_line(said: dict[str, Any]) -> None:
     """One JSON value on one line."""
-    click.echo(json.dumps(said, ensure_ascii=False, default=str))
+    click.echo(json.dumps(said, ensure_ascii=False, default=plain))

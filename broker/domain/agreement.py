@@ -172,8 +172,13 @@ def gate(event: CaseEvent, facts: Facts) -> SenderAgreement | Rejected:
     if agreement.state is AgreementState.SUSPENDED:
         return Rejected(Code.SUSPENDED, "/authority", "the agreement is suspended", covered=False)
     if agreement.state not in ACCEPTING:
-        return Rejected(Code.NO_AGREEMENT, "/authority", f"the agreement is only {agreement.state}", covered=False)
+        return Rejected(Code.NO_AGREEMENT, "/authority", _not_open(agreement.state), covered=False)
     return agreement
+
+
+def _not_open(state: AgreementState) -> str:
+    beside = state in (AgreementState.DISPENSATION, AgreementState.ENDED)
+    return f"the agreement is {state}" if beside else f"the agreement is only {state}"
 
 
 def outside(

@@ -142,7 +142,11 @@ def _outside(event: CaseEvent, agreement: SenderAgreement, mapped: Mapped | None
         Outside.FROM_DATE: ("/properties/created_at", f"cases from {agreement.from_date} on"),
         Outside.SENSITIVITY: ("/access/sensitivity", "above the agreement's ceiling"),
         Outside.KLE: ("/classification/kle", f"the agreement does not name {number}"),
-        Outside.RESTRICTED: ("/classification/kle", "the agreement is still restricted"),
+        # Where test citizens are named, it is the party that is none of them.
+        Outside.RESTRICTED: (
+            "/parties" if agreement.restricted_citizens else "/classification/kle",
+            "the agreement is still restricted to what it names",
+        ),
     }[which]
     return Rejected(Code.OUTSIDE_AGREEMENT, pointer, detail, covered=False)
 

@@ -105,7 +105,9 @@ def _change_flaw(event: CaseEvent) -> Rejected | None:
                 return None
         return Rejected(Code.MANDATORY_MISSING, "", "the event says nothing of the case")
     if change == "REMOVED":
-        if event.get("removal_reason") not in REMOVAL_REASONS:
+        if event.get("removal_reason") is None:
+            return Rejected(Code.MANDATORY_MISSING, "/removal_reason", _one_of(REMOVAL_REASONS))
+        if event["removal_reason"] not in REMOVAL_REASONS:
             return violation("/removal_reason", _one_of(REMOVAL_REASONS))
         return None
     return violation("/change", "REGISTERED or REMOVED")

@@ -38,7 +38,7 @@ class Code(StrEnum):
 
 
 REMEDY: Final[dict[Code, str]] = {
-    Code.MALFORMED_PAYLOAD: "Send well-formed Avro in the registry's framing, or well-formed JSON or XML.",
+    Code.MALFORMED_PAYLOAD: "Send well-formed JSON or XML; to a topic, Avro in the registry's framing.",
     Code.SCHEMA_VIOLATION: "Make the field fit the published schema.",
     Code.TOO_LARGE: "Send at most 1 MiB an event; the index holds metadata and a link, never documents.",
     Code.SYSTEM_MISMATCH: "Send as the system that the token names.",
@@ -62,7 +62,7 @@ REMEDY: Final[dict[Code, str]] = {
     Code.REGISTERED_IN_FUTURE: "Correct the source's clock; the registration time lies in the future.",
     Code.TITLE_HAS_CPR: "Remove the civil registration number from the text.",
     Code.DOCUMENT_ORPHAN: "Send it again with a case that is taken in.",
-    Code.CONSENT_MALFORMED: "Correct the consent.",
+    Code.CONSENT_MALFORMED: "Correct the consent, objection, power, effort or person event.",
     Code.CONSENT_NOT_SPECIFIC: "Name the areas and authorities that the consent covers.",
     Code.CONSENT_AUTHORITY: "Only the asking authority, or the citizen, may register it.",
 }

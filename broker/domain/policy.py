@@ -61,6 +61,11 @@ def control_case(query: Query, _row: Overview) -> Reason | None:
     return None if (query.control_case or "").strip() else Reason.CONTROL_CASE_MISSING
 
 
+def named_effort(query: Query, row: Overview) -> Reason | None:
+    """The reader names the effort; who breaks the glass is not kept waiting for it, though without it nothing opens."""
+    return Reason.EFFORT_MISSING if query.effort_id is None and not glass_broken(query, row) else None
+
+
 def complete(entry: Entry, _facts: Facts) -> Reason | None:
     """Properties, progress and classification are there, and no other case has taken its place."""
     return None if entry.complete and entry.kle is not None else Reason.INCOMPLETE
@@ -200,6 +205,8 @@ TESTS: Final[dict[str, Test]] = {
     "on_control_list": on_control_list,
     "security_profile": security_profile,
 }
+PRECONDITIONS: Final[dict[str, RequestTest]] = {**REQUEST_TESTS, "effort": named_effort}
+"""By a test's name what of the request it cannot pass without, whatever there is."""
 OF_THE_REQUEST: Final = frozenset({"role", *REQUEST_TESTS})
 """Tests that ask about the reader and the question alone."""
 OF_THE_REGISTER: Final = frozenset({"effort", "no_objection"})
@@ -258,7 +265,7 @@ def judge(
 
 def refused(overview: Overview, query: Query) -> Reason | None:
     """Why nothing can be shown for this request, whatever there is."""
-    asked = (role, *(REQUEST_TESTS[name] for name in overview.tests if name in REQUEST_TESTS))
+    asked = (role, *(PRECONDITIONS[name] for name in overview.tests if name in PRECONDITIONS))
     return next((reason for test in asked if (reason := test(query, overview)) is not None), None)
 
 

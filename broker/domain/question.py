@@ -18,6 +18,7 @@ class Reason(StrEnum):
     ROLE = "role"
     PURPOSE_MISSING = "purpose_missing"
     CONTROL_CASE_MISSING = "control_case_missing"
+    EFFORT_MISSING = "effort_missing"
     INCOMPLETE = "incomplete"
     NOT_DELIVERED = "not_delivered"
     DELIMITED = "delimited"

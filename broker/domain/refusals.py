@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
+from broker.domain import moments
 from broker.domain.identity import without_cpr
 
 COLUMNS: Final = (
@@ -25,7 +26,7 @@ def day_of(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
 
 def row_of(rejection: Mapping[str, Any]) -> dict[str, str]:
     """One refused event, as it is told."""
-    said = {**rejection, "at": rejection["at"].astimezone(UTC).isoformat(timespec="microseconds")}
+    said = {**rejection, "at": moments.text(rejection["at"])}
     return {name: without_cpr(str(said[name] or "")) for name in COLUMNS}
 
 

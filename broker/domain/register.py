@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from broker.domain.unfit import UnfitError
+
 Body = Mapping[str, Any]
 _CODE = re.compile(r"\d{3,4}", re.ASCII)
 
@@ -18,7 +20,7 @@ _CODE = re.compile(r"\d{3,4}", re.ASCII)
 def four_digits(code: str) -> str:
     """A municipality code as it is written here: some systems leave out the first 0. Raises ValueError."""
     if _CODE.fullmatch(code) is None:
-        raise ValueError("a municipality code has three or four digits")
+        raise UnfitError("a municipality code has three or four digits")
     return code.zfill(4)
 
 

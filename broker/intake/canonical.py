@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from broker.domain.case import ITEM_GROUPS, CaseEvent
 from broker.domain.document import DocumentEvent
 from broker.domain.outcome import Code, Rejected
+from broker.domain.unfit import UnfitError
 from broker.intake.pointers import pointer_of
 from broker.store.text import is_storable as is_storable  # noqa: PLC0414 - intake takes it from here
 from broker.store.text import storable
@@ -27,13 +28,13 @@ def micros(text: object) -> int:
     """Microseconds since 1970, UTC; finer digits are cut. Raises ValueError when it is no time with a zone."""
     found = _TIME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise ValueError("no time with a zone")
+        raise UnfitError("a time with a zone, such as 2026-01-31T12:00:00Z")
     day, clock, fraction, zone = found.groups()
     offset = "+00:00" if zone in "Zz" else zone
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
     except ValueError:
-        raise ValueError("no such time") from None
+        raise UnfitError("a time that calendars have") from None
     return (moment - EPOCH) // MICROSECOND
 
 

@@ -10,13 +10,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from broker.domain import unfit
 from broker.domain.consent import CLOCKS_DIFFER, Kind, Registration, moment, unspecific
 from broker.domain.identity import is_cpr, is_cvr, without_cpr
 from broker.domain.kle import is_pattern
 from broker.domain.outcome import Code, Rejected
 from broker.domain.policy import POLICY
+from broker.domain.unfit import UnfitError
 from broker.intake.canonical import iso, micros
-from broker.intake.pointers import pointer_of
+from broker.intake.pointers import flaw_of
 from broker.store.text import storable
 
 MOST_LISTED: Final = 200
@@ -25,7 +27,7 @@ MOST_LISTED: Final = 200
 def _checked(check: Callable[[str], bool], what: str) -> AfterValidator:
     def test(text: str) -> str:
         if not check(text):
-            raise ValueError(what)
+            raise UnfitError(what)
         return text
 
     return AfterValidator(test)
@@ -33,19 +35,24 @@ def _checked(check: Callable[[str], bool], what: str) -> AfterValidator:
 
 def _uuid(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("no UUID")  # noqa: TRY004 - pydantic's way
-    return str(UUID(value))
+        raise UnfitError(unfit.UUID)
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise UnfitError(unfit.UUID) from None
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(storable)]
 Time = Annotated[str, BeforeValidator(lambda text: iso(micros(text)))]
 Id = Annotated[str, BeforeValidator(_uuid)]
-Cpr = Annotated[str, _checked(is_cpr, "ten digits that begin with a date")]
-Cvr = Annotated[str, _checked(is_cvr, "a CVR number has 8 digits")]
-Areas = Annotated[list[Annotated[str, _checked(is_pattern, "no KLE pattern")]], Field(max_length=MOST_LISTED)]
+Cpr = Annotated[str, _checked(is_cpr, unfit.CPR)]
+Cvr = Annotated[str, _checked(is_cvr, unfit.CVR)]
+Areas = Annotated[list[Annotated[str, _checked(is_pattern, unfit.PATTERN)]], Field(max_length=MOST_LISTED)]
 Authorities = Annotated[list[Cvr], Field(max_length=MOST_LISTED)]
-Principal = Annotated[Text, _checked(lambda text: without_cpr(text) == text, "no civil registration number")]
-Named = Annotated[str, _checked(POLICY.__contains__, "no such overview")]
+Principal = Annotated[
+    Text, _checked(lambda text: without_cpr(text) == text, "an id that is no civil registration number")
+]
+Named = Annotated[str, _checked(POLICY.__contains__, f"one of the overviews: {', '.join(sorted(POLICY))}")]
 
 
 class _Shape(BaseModel):
@@ -62,7 +69,7 @@ class _Period(_Shape):
     @model_validator(mode="after")
     def _in_order(self) -> "_Period":
         if self.valid_to is not None and moment(self.valid_to) <= moment(self.valid_from):
-            raise ValueError("valid_to must be later than valid_from")
+            raise UnfitError("valid_to must be later than valid_from", "valid_to")
         return self
 
 
@@ -102,7 +109,7 @@ class ConsentJson(_Period):
     @model_validator(mode="after")
     def _given_by_whom_it_is_of(self) -> "ConsentJson":
         if (self.given_by.capacity == "SELF") != (self.given_by.id == self.citizen):
-            raise ValueError("the citizen gives it as SELF, another as CUSTODY or GUARDIAN")
+            raise UnfitError("the citizen gives it as SELF, another as CUSTODY or GUARDIAN", "given_by", "capacity")
         return self
 
 
@@ -146,7 +153,7 @@ class PersonEventJson(_Shape):
     @model_validator(mode="after")
     def _changed_to(self) -> "PersonEventJson":
         if (self.kind == "CPR_CHANGED") != (self.new_citizen is not None):
-            raise ValueError("new_citizen comes with CPR_CHANGED, and with nothing else")
+            raise UnfitError("new_citizen comes with CPR_CHANGED, and with nothing else", "new_citizen")
         return self
 
 
@@ -165,9 +172,8 @@ def read(kind: Kind, raw: object, at: datetime) -> Registration | Rejected:
     try:
         said = form.model_validate(raw).model_dump(by_alias=True)
     except ValidationError as error:
-        flaw = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        detail = _DETAILS.get(flaw["type"], flaw["msg"].removeprefix("Value error, "))
-        return Rejected(Code.CONSENT_MALFORMED, pointer_of(flaw["loc"]), detail, covered=False)
+        pointer, detail = flaw_of(error.errors(include_input=False, include_url=False)[0], raw)
+        return Rejected(Code.CONSENT_MALFORMED, pointer, detail, covered=False)
     citizen, also = said.pop("citizen"), said.pop("new_citizen", None)
     # A person event has no registration time of its own: it happened once.
     registered_at = moment(said.get("registered_at") or said["effective_from"])
@@ -187,7 +193,3 @@ def read_wire(value: Mapping[str, Any], at: datetime) -> Registration | Rejected
     ((kind, record),) = named
     raw = {name: iso(said) if isinstance(said, int) else said for name, said in record.items()}
     return read(kind, raw, at)
-
-
-# A validator's own words are fixed; pydantic's may quote a name that the sender made up.
-_DETAILS: Final[Mapping[str, str]] = {"extra_forbidden": "no such field", "model_type": "an object"}

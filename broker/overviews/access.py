@@ -16,6 +16,7 @@ from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
 from broker.domain.identity import EntryKey, is_cvr, is_uuid
 from broker.domain.policy import POLICY, Reader, Reason, Role
+from broker.domain.unfit import UnfitError
 from broker.overviews.asking import numbers_of
 from broker.overviews.own_log import COPENHAGEN, Look, told
 from broker.overviews.reading import PERSONS, Caller, Connection, Core, who, written
@@ -44,7 +45,7 @@ SUPERVISION: Final = "supervision"
 
 def _cursor(said: str) -> str:
     if not _CURSOR.fullmatch(said):
-        raise ValueError("not a cursor")
+        raise UnfitError("next_cursor of an earlier page")
     return said
 
 
@@ -52,7 +53,7 @@ def _case(said: str) -> str:
     authority, _, rest = said.partition("/")
     system, _, case_id = rest.partition("/")
     if not (is_cvr(authority) and system and is_uuid(case_id)):
-        raise ValueError("not authority/system/case_id")
+        raise UnfitError("a case: authority/system/case_id")
     return storable(said)
 
 

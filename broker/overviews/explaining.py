@@ -10,11 +10,13 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
+from broker.domain import unfit
 from broker.domain.agreement import Facts
 from broker.domain.entry import party_ref
 from broker.domain.explanation import Explanation, Origin, explain
 from broker.domain.identity import EntryKey, is_cvr, is_system, is_uuid
 from broker.domain.policy import Overview, Permit, Query, Reader, Role, decide
+from broker.domain.unfit import UnfitError
 from broker.overviews.asking import known, known_at
 from broker.overviews.reading import Caller, Connection, FactsSource, primary_persons, who, written
 from broker.overviews.request import Moment, Strict, Text, cpr
@@ -29,10 +31,10 @@ BASIS: Final = "explanation"
 NOT_FOUND: Final = "not_found"
 
 
-def _of(check: Any) -> AfterValidator:
+def _of(check: Any, valid: str) -> AfterValidator:
     def test(said: str) -> str:
         if not check(said):
-            raise ValueError("not of the form")
+            raise UnfitError(valid)
         return said
 
     return AfterValidator(test)
@@ -44,9 +46,9 @@ class ExplainRequest(Strict):
     citizen, purpose, control_case, effort_id: what the reader would search with.
     """
 
-    authority: Annotated[str, _of(is_cvr)]
-    system: Annotated[str, _of(is_system)]
-    case_id: Annotated[str, _of(is_uuid)]
+    authority: Annotated[str, _of(is_cvr, unfit.CVR)]
+    system: Annotated[str, _of(is_system, unfit.SYSTEM)]
+    case_id: Annotated[str, _of(is_uuid, unfit.UUID)]
     overview: Annotated[Text, Field(max_length=40)]
     citizen: Annotated[str, AfterValidator(cpr)] | None = Field(default=None, repr=False)
     purpose: Annotated[Text, Field(max_length=1000)] | None = None

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from broker.domain import unfit
 from broker.domain.entry import party_ref
 from broker.domain.form import PARTY_FORMS
 from broker.domain.identity import is_cpr, is_uuid
 from broker.domain.kle import is_pattern
+from broker.domain.unfit import UnfitError
 from broker.store.text import storable
 
 # Whoever has one of these is a person: the test of the person's part in the case applies.
@@ -22,26 +24,26 @@ FIRST_YEAR, LAST_YEAR = 1900, 9998
 def cpr(text: str) -> str:
     """Raises ValueError, which does not repeat it."""
     if not is_cpr(text):
-        raise ValueError("ten digits that begin with a date")
+        raise UnfitError(unfit.CPR)
     return text
 
 
 def _pattern(text: str) -> str:
     if not is_pattern(text):
-        raise ValueError("no KLE pattern")
+        raise UnfitError(unfit.PATTERN)
     return text
 
 
 def _case_id(text: str) -> str:
     if not is_uuid(text.lower()):
-        raise ValueError("no UUID")
+        raise UnfitError(unfit.UUID)
     return text.lower()
 
 
 def _in_calendars(at: Dated) -> Dated:
     """Raises ValueError where a period more or less, or another zone, could leave the years that there are."""
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise ValueError(f"a year from {FIRST_YEAR} to {LAST_YEAR}")
+        raise UnfitError(f"a year from {FIRST_YEAR} to {LAST_YEAR}")
     return at
 
 
@@ -69,7 +71,7 @@ class Party(Strict):
     def _formed(self) -> "Party":
         form: Callable[[str], bool] = PARTY_FORMS[self.id_type]
         if not form(self.id):
-            raise ValueError(f"the id is not of the form of {self.id_type}")
+            raise UnfitError(f"a number of the kind {self.id_type}", "id")
         return self
 
 
@@ -99,9 +101,9 @@ class SearchRequest(Strict):
     @model_validator(mode="after")
     def _one_of(self) -> "SearchRequest":
         if [self.citizen, self.party, self.user_key, self.case_ids].count(None) != 3:  # noqa: PLR2004 - all but one
-            raise ValueError("exactly one of citizen, party, user_key and case_ids")
+            raise UnfitError("exactly one of citizen, party, user_key and case_ids")
         if self.break_glass is not None and self.cursor is not None:
-            raise ValueError("the glass is broken for one read: a next page is another")
+            raise UnfitError("the glass is broken for one read: a next page is another", "cursor")
         return self
 
     @property

@@ -12,6 +12,7 @@ from broker.domain.case import NEVER, SENSITIVITY_NAMES, Item, Stamp, State, vis
 from broker.domain.document import Document, Known, shown_in
 from broker.domain.entry import Entry, steps_in_order
 from broker.domain.form import is_web
+from broker.domain.moments import text as text  # noqa: PLC0414 - others take it from here
 from broker.domain.policy import Permit, Query, as_switched, decide, protected
 from broker.store.search import Found
 
@@ -88,11 +89,6 @@ def _role_of(entry: Entry, references: frozenset[str]) -> str | None:
 def moment(micros: int) -> str:
     """Microseconds since 1970 as ISO 8601, UTC. Kept: hundreds of sources tell how fresh they are in each answer."""
     return (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def text(at: datetime) -> str:
-    """ISO 8601 in UTC, always with microseconds."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def registered_at(stamp: Stamp) -> int:

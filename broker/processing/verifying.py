@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from broker.domain import chain
+from broker.domain import chain, moments
 from broker.domain.chain import GENESIS, Finding, Flaw, Segment
 from broker.sealing_key import Trusted, trusted, vouched
 from broker.settings import Settings
@@ -150,7 +150,7 @@ def _check(connection: Connection, keys: Trusted, heads: Heads, report: Report, 
     report.last = last.number
     waiting = store.tail(connection)
     report.unsealed = waiting.rows
-    report.unsealed_since = None if waiting.since is None else waiting.since.isoformat()
+    report.unsealed_since = None if waiting.since is None else moments.text(waiting.since)
     report.findings += [Finding(Flaw.MISSING, None, number) for number in waiting.gone]
     strangers = _strangers(connection, members, lambda: progress(report.rows))
     report.findings += [Finding(Flaw.INSERTED, None, number) for number in strangers]

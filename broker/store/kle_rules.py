@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from broker.domain import moments
 from broker.domain.kle import KleBook
 from broker.domain.kle_rules import ANY, Rule, Rules, ties
 from broker.store import facts, kle_book, widening
@@ -128,7 +129,7 @@ async def every(connection: Connection) -> list[dict[str, Any]]:
         )
     ).fetchall()
     names = ("authority", "system", "version", "rules", "put_by", "put_at")
-    return [dict(zip(names, (*row[:5], row[5].isoformat()), strict=True)) for row in rows]
+    return [dict(zip(names, (*row[:5], moments.text(row[5])), strict=True)) for row in rows]
 
 
 async def versions(connection: Connection, key: Key) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ async def versions(connection: Connection, key: Key) -> list[dict[str, Any]]:
             key,
         )
     ).fetchall()
-    return [{"version": v, "rules": body, "put_by": by, "put_at": at.isoformat()} for v, body, by, at in rows]
+    return [{"version": v, "rules": body, "put_by": by, "put_at": moments.text(at)} for v, body, by, at in rows]
 
 
 async def owed(connection: Connection) -> list[Owed]:

@@ -5,40 +5,42 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
+from broker.domain import unfit
 from broker.domain.identity import has_cpr, is_system
 from broker.domain.kle import is_facet, is_number, is_pattern
 from broker.domain.kle_rules import ANY
+from broker.domain.unfit import UnfitError
 from broker.store.shapes import Cvr
 from broker.store.text import is_storable, storable
 
 
 def _number(text: str) -> str:
     if not is_number(text):
-        raise ValueError("no KLE number: NN.NN.NN")
+        raise UnfitError("a KLE number: NN.NN.NN")
     return text
 
 
 def _pattern(text: str) -> str:
     if not is_pattern(text):
-        raise ValueError("no KLE pattern: N*, NN.*, NN.N*, NN.NN.*, NN.NN.N* or NN.NN.NN")
+        raise UnfitError(unfit.PATTERN)
     return text
 
 
 def _facet(text: str) -> str:
     if not is_facet(text):
-        raise ValueError("no facet: a letter and two digits")
+        raise UnfitError("a facet: a letter and two digits, such as G01")
     return text
 
 
 def _system(text: str) -> str:
     if text != ANY and not is_system(text):
-        raise ValueError("no such sending system")
+        raise UnfitError(f"{unfit.SYSTEM}; or {ANY}, every one")
     return text
 
 
 def _code(text: str) -> str:
     if not is_storable(text) or has_cpr(text):
-        raise ValueError("a code, without a civil registration number")
+        raise UnfitError("a code, without a civil registration number")
     return text
 
 
@@ -57,7 +59,7 @@ class _Dated(_Shape):
     @model_validator(mode="after")
     def _in_order(self) -> Any:
         if self.to_date is not None and self.to_date <= self.from_:
-            raise ValueError("to_date must be later than from")
+            raise UnfitError("to_date must be later than from", "to_date")
         return self
 
     def body(self) -> dict[str, Any]:
@@ -74,7 +76,7 @@ class Match(_Shape):
     @model_validator(mode="after")
     def _one_of_them(self) -> "Match":
         if (self.kle is None) == (self.local_code is None):
-            raise ValueError("either kle or local_code")
+            raise UnfitError("either kle or local_code")
         return self
 
 

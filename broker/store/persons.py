@@ -83,7 +83,7 @@ def put(connection: Connection, registrations: Sequence[Registration], author: A
 
 def _put(connection: Connection, said: Registration, author: Author, touched: set[UUID]) -> Rejected | None:
     if not author.may_put(said):
-        return _not_theirs()
+        return _not_theirs(said, author)
     citizen_id = _person(connection, said.citizen)
     key = {"kind": str(said.kind), "id": said.id}
     look_up = "SELECT citizen_id, authorities FROM register WHERE kind = %(kind)s AND id = %(id)s FOR UPDATE"
@@ -118,19 +118,25 @@ def _clash(before: tuple[UUID, list[str]], citizen_id: UUID, said: Registration,
     """An id is one citizen's for good, and only who registered it changes it, or the citizen."""
     of, authorities = before
     if of != citizen_id:
-        return Rejected(Code.CONSENT_MALFORMED, "", "the id is taken", covered=False)
+        name = "event_id" if said.kind is Kind.PERSON_EVENT else f"{said.kind}_id"
+        return Rejected(Code.CONSENT_MALFORMED, f"/{name}", "the id is taken", covered=False)
     if said.authority is not None and said.authority not in authorities:
-        return _not_theirs()
+        return _not_theirs(said, author)
     trusted = author.citizen is not None or author.authorities is None
     if said.authority is None and not trusted and not (author.authorities or frozenset()) & frozenset(authorities):
-        return _not_theirs()
+        return _not_theirs(said, author)
     return None
 
 
-def _not_theirs() -> Rejected:
-    return Rejected(
-        Code.CONSENT_AUTHORITY, "", "only the asking authority, or the citizen, may register it", covered=False
-    )
+def _not_theirs(said: Registration, author: Author) -> Rejected:
+    if author.citizen is not None and author.citizen != said.citizen:
+        pointer = "/citizen"
+    elif said.authority is not None:
+        pointer = "/asked_by_authority" if said.kind is Kind.CONSENT else "/authority"
+    else:
+        pointer = "/kind" if said.national else ""
+    detail = "only the asking authority, or the citizen, may register it"
+    return Rejected(Code.CONSENT_AUTHORITY, pointer, detail, covered=False)
 
 
 def _history(connection: Connection, said: Registration) -> list[Registration]:

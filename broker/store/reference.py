@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from broker.domain import register, transition
+from broker.domain import moments, register, transition
 from broker.domain.agreement import ACCEPTING, AgreementState
 from broker.domain.kle import Patterns
 from broker.domain.policy import Role
@@ -452,7 +452,10 @@ def _same(one: Any, other: Any) -> bool:
 
 def _told(row: tuple[Any, ...]) -> dict[str, Any]:
     version, body, put_at, put_by, put_as = row
-    told: dict[str, Any] = body | {"version": version, "put_by": put_by, "put_as": put_as, "put_at": put_at.isoformat()}
+    put = {"version": version, "put_by": put_by, "put_as": put_as, "put_at": moments.text(put_at)}
+    told: dict[str, Any] = body | put
+    if (signed_at := body.get("signed_at")) is not None:
+        told["signed_at"] = moments.text(datetime.fromisoformat(signed_at))
     if (restricted := body.get("restricted")) is not None:
         # Who the test citizens are is personal data, and nobody's who looks at agreements.
         told["restricted"] = {**restricted, "citizens": len(restricted["citizens"])}

@@ -5,34 +5,43 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
+from broker.domain import unfit
 from broker.domain.agreement import AgreementState
 from broker.domain.identity import is_cpr, is_cvr, is_system
 from broker.domain.kle import is_pattern
+from broker.domain.policy import POLICY
 from broker.domain.register import four_digits
+from broker.domain.unfit import UnfitError
 from broker.store.text import storable
 
 
 def _cvr(text: str) -> str:
     if not is_cvr(text):
-        raise ValueError("a CVR number has 8 digits")
+        raise UnfitError(unfit.CVR)
     return text
 
 
 def _cpr(text: str) -> str:
     if not is_cpr(text):
-        raise ValueError("ten digits that begin with a date")
+        raise UnfitError(unfit.CPR)
     return text
 
 
 def _system(text: str) -> str:
     if not is_system(text):
-        raise ValueError("no such sending system")
+        raise UnfitError(unfit.SYSTEM)
     return text
 
 
 def _pattern(text: str) -> str:
     if not is_pattern(text):
-        raise ValueError("no KLE pattern: N*, NN.*, NN.N*, NN.NN.*, NN.NN.N* or NN.NN.NN")
+        raise UnfitError(unfit.PATTERN)
+    return text
+
+
+def _overview(text: str) -> str:
+    if text not in POLICY:
+        raise UnfitError(f"an overview that the policy knows: {', '.join(sorted(POLICY))}")
     return text
 
 
@@ -96,7 +105,7 @@ class Reader(_Shape):
     """
 
     authority: Cvr
-    overview: Annotated[str, Field(pattern="^[a-z]{1,40}$")]
+    overview: Annotated[str, AfterValidator(_overview)]
     client: Name = "*"
     state: AgreementState
     kle: KlePatterns
@@ -124,7 +133,7 @@ class Delimitation(_Shape):
     @model_validator(mode="after")
     def _in_order(self) -> "Delimitation":
         if self.effective_from and self.effective_to and self.effective_to <= self.effective_from:
-            raise ValueError("effective_to must be later than effective_from")
+            raise UnfitError("effective_to must be later than effective_from", "effective_to")
         return self
 
 
@@ -158,7 +167,7 @@ class Authority(_Shape):
     @model_validator(mode="after")
     def _in_order(self) -> "Authority":
         if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to must be later than valid_from")
+            raise UnfitError("valid_to must be later than valid_from", "valid_to")
         return self
 
 

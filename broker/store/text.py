@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from broker.domain.unfit import UnfitError
+
 
 def is_storable(text: str) -> bool:
     """Whether Avro and PostgreSQL can hold it: no zero character, no half of a surrogate pair."""
@@ -11,7 +13,7 @@ def is_storable(text: str) -> bool:
 def storable(text: str) -> str:
     """Raises ValueError, which does not repeat it."""
     if not is_storable(text):
-        raise ValueError("holds a character that cannot be stored")
+        raise UnfitError("text without zero characters and halves of surrogate pairs: they cannot be stored")
     return text
 
 

@@ -77,6 +77,9 @@ async def test_what_is_answered_202_is_in_force(served: World) -> None:
     assert await found(served) == []
 
 
+KINDS = {"consents": "consent", "efforts": "effort", "person-events": "person event"}
+
+
 @pytest.mark.parametrize(
     ("path", "said", "claims", "status", "code", "pointer"),
     [
@@ -86,20 +89,27 @@ async def test_what_is_answered_202_is_in_force(served: World) -> None:
         ("consents", consent(data_areas=["27"]), {}, 422, "consent_malformed", "/data_areas/0"),
         ("consents", consent(citizen="1"), {}, 422, "consent_malformed", "/citizen"),
         ("consents", consent(purpose="alt"), {}, 422, "consent_malformed", "/purpose"),
-        ("consents", consent(valid_to="2023-01-01T00:00:00Z"), {}, 422, "consent_malformed", ""),
+        ("consents", consent(valid_to="2023-01-01T00:00:00Z"), {}, 422, "consent_malformed", "/valid_to"),
         ("consents", {**consent(), "ja": True}, {}, 422, "consent_malformed", "/ja"),
         ("consents", consent(registered_at=soon(3600)), {}, 422, "registered_in_future", "/registered_at"),
         ("consents", [], {}, 202, None, None),
         ("consents", "x", {}, 422, "consent_malformed", ""),
-        ("consents", consent(), {"authorities": ["29189420"]}, 403, "consent_authority", ""),
-        ("consents", consent(), {"authorities": []}, 403, "consent_authority", ""),
-        ("consents", consent(), {"role": "citizen", "citizen": OTHER_CPR}, 403, "consent_authority", ""),
-        ("consents", consent(), {"role": "citizen"}, 403, "consent_authority", ""),
-        ("efforts", effort(), {"role": "citizen", "citizen": CPR}, 403, "consent_authority", ""),
+        ("consents", consent(), {"authorities": ["29189420"]}, 403, "consent_authority", "/asked_by_authority"),
+        ("consents", consent(), {"authorities": []}, 403, "consent_authority", "/asked_by_authority"),
+        ("consents", consent(), {"role": "citizen", "citizen": OTHER_CPR}, 403, "consent_authority", "/citizen"),
+        ("consents", consent(), {"role": "citizen"}, 403, "consent_authority", "/citizen"),
+        ("efforts", effort(), {"role": "citizen", "citizen": CPR}, 403, "consent_authority", "/authority"),
         ("efforts", effort(members=[CPR]), {}, 422, "consent_malformed", "/members/0"),
-        ("powers-of-attorney", power(), {"role": "citizen", "citizen": OTHER_CPR}, 403, "consent_authority", ""),
+        (
+            "powers-of-attorney",
+            power(),
+            {"role": "citizen", "citizen": OTHER_CPR},
+            403,
+            "consent_authority",
+            "/citizen",
+        ),
         ("powers-of-attorney", power(), {"role": "citizen", "citizen": CPR}, 202, None, None),
-        ("person-events", person_event("CPR_CHANGED"), {}, 422, "consent_malformed", ""),
+        ("person-events", person_event("CPR_CHANGED"), {}, 422, "consent_malformed", "/new_citizen"),
         ("person-events", person_event("DECEASED"), {"role": "operator"}, 403, "forbidden", None),
         ("person-events", person_event("PROTECTED"), {}, 202, None, None),
     ],
@@ -115,6 +125,8 @@ async def test_each_flaw_has_its_code_and_place_and_never_repeats_what_was_sent(
         (flaw,) = told["rejected"]
         assert (flaw["index"], flaw["code"], flaw["pointer"]) == (0, code, pointer)
         assert flaw["remedy"]
+        if code == "consent_malformed":
+            assert flaw["remedy"] == f"Correct the {KINDS[path]}."
     assert not any(number in answer.text for number in (CPR, OTHER_CPR))
 
 

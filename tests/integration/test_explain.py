@@ -232,12 +232,14 @@ async def test_a_case_that_one_may_not_be_told_of_is_as_one_that_is_not_there(lo
             ({**ASKED, "citizen": CPR}, OPERATOR),
             ({**CASE, "overview": "sapa"}, CITIZEN),
             ({**ASKED, **NOT_THERE}, CITIZEN),
-            ({**ASKED, "overview": "nowhere"}, AUDITOR),
         )
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, answers[0].text)}
     rows = logged.api.rows("SELECT decision, reason, cases FROM access_log WHERE overview = 'explain'")
     assert rows == [("deny", "not_found", [])] * len(answers)
+    nowhere = await logged.post("/v1/explain", {**ASKED, "overview": "nowhere"}, **AUDITOR)
+    assert (nowhere.status_code, nowhere.json()["detail"]) == (404, "there is no such overview")
+    assert len(logged.api.rows("SELECT 1 FROM access_log WHERE overview = 'explain'")) == len(answers) + 1
     assert (await logged.post("/v1/explain", ASKED, **READER)).status_code == 403
 
 

@@ -46,6 +46,7 @@ def test_the_command_line_puts_and_shows_agreements_and_editions(instance: Path,
     assert (code, output) == (0, "edition 2024-01-01: 2 subjects, 2 changed\n")
     assert sagsbro(instance, "kle", "show", "27.36.04")[1].startswith("27.36.04  Hjemmehjælp\n")
     assert sagsbro(instance, "kle", "show", "99.99.99")[0] == 1
+    assert sagsbro(instance, "kle", "show", "abc")[0] == 2
     assert store.revision == 4
 
 

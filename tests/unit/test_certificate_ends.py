@@ -89,7 +89,7 @@ def test_the_command_names_them_and_says_when_one_is_near(tmp_path: Path) -> Non
     ended.write_bytes(pem(10))
     said = {"SAGSBRO_CERTIFICATE_FILES": json.dumps({"good": str(good)})}
     all_well = CliRunner().invoke(main, ["certificates", "--data", str(tmp_path), "--json"], env=said)
-    assert (all_well.exit_code, json.loads(all_well.stdout)["ends"]) == (0, "2119-12-08T00:00:00+00:00")
+    assert (all_well.exit_code, json.loads(all_well.stdout)["ends"]) == (0, "2119-12-08T00:00:00.000000Z")
     said = {"SAGSBRO_CERTIFICATE_FILES": json.dumps({"good": str(good), "ended": str(ended)})}
     near = CliRunner().invoke(main, ["certificates", "--data", str(tmp_path)], env=said)
     assert (near.exit_code, f"ended: {ended} ends 2020-01-11" in near.stdout) == (3, True)

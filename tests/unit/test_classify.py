@@ -70,7 +70,8 @@ FLAWS: list[tuple[Groups, Code, str]] = [
     ({"case_id": "1"}, Code.SCHEMA_VIOLATION, "/case_id"),
     ({"case_id": "0" * 8 + "-0000-0000-0000-" + "A" * 12}, Code.SCHEMA_VIOLATION, "/case_id"),
     ({"change": "FORGOTTEN"}, Code.SCHEMA_VIOLATION, "/change"),
-    ({"change": "REMOVED", "removal_reason": None}, Code.SCHEMA_VIOLATION, "/removal_reason"),
+    ({"change": "REMOVED", "removal_reason": None}, Code.MANDATORY_MISSING, "/removal_reason"),
+    ({"change": "REMOVED", "removal_reason": "GONE"}, Code.SCHEMA_VIOLATION, "/removal_reason"),
     ({"sequence": 1 << 63}, Code.SCHEMA_VIOLATION, "/sequence"),
     ({"registered_at": NOW + 301_000_000}, Code.REGISTERED_IN_FUTURE, "/registered_at"),
     ({"registered_at": -(1 << 62)}, Code.SCHEMA_VIOLATION, "/registered_at"),
@@ -184,9 +185,26 @@ def test_a_restricted_agreement_takes_the_named_areas_and_citizens_only() -> Non
     for other in (event(**party(id="0202021234")), event()):
         verdict = judge(other, facts(**restricted), NOW)
         assert isinstance(verdict, Rejected)
-        assert verdict.code is Code.OUTSIDE_AGREEMENT
+        assert (verdict.code, verdict.pointer) == (Code.OUTSIDE_AGREEMENT, "/parties")
     named = {"state": AgreementState.RESTRICTED, "restricted_kle": Patterns.of(["27.36.*"])}
     assert isinstance(judge(event(), facts(**named), NOW), Classified)
+    outside = judge(event(), facts(**named | {"restricted_kle": Patterns.of(["32.*"])}), NOW)
+    assert isinstance(outside, Rejected)
+    assert outside.pointer == "/classification/kle"
+
+
+@pytest.mark.parametrize(
+    ("state", "detail"),
+    [
+        (AgreementState.DRAFT, "the agreement is only DRAFT"),
+        (AgreementState.ENDED, "the agreement is ENDED"),
+        (AgreementState.DISPENSATION, "the agreement is DISPENSATION"),
+    ],
+)
+def test_a_state_beside_the_way_is_not_one_that_leads_there(state: AgreementState, detail: str) -> None:
+    verdict = judge(event(), facts(state=state), NOW)
+    assert isinstance(verdict, Rejected)
+    assert verdict.detail == detail
 
 
 def test_what_the_municipality_does_not_want_is_delimited() -> None:

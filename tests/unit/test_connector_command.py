@@ -94,6 +94,7 @@ def test_what_would_be_rejected_ends_the_command_with_3_and_what_is_good_with_0(
     good, bad = NEXUS / "golden" / "grant_with_a_kle_number.json", NEXUS / "golden" / "state_unknown.json"
 
     assert called("check", "nexus", good).exit_code == 0
+    assert called("check", "nosuch", good).exit_code == 2
     assert called("check", "nexus", good, bad).exit_code == 3
     (said,) = checked("nexus", bad)
     assert (said["verdicts"][0]["code"], said["verdicts"][0]["pointer"]) == (
@@ -132,7 +133,7 @@ def test_a_configuration_is_json_or_toml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["show", "nothing"], 1),
+        (["show", "nothing"], 2),
         (["check", "nexus"], 2),
         (["check", "nexus", "no-such-file"], 2),
         (["check", "nexus", str(NEXUS / "golden" / "pathway.json"), "--authority", "12"], 2),

@@ -119,6 +119,30 @@ def test_whatever_is_left_out_or_made_up_is_a_verdict_that_quotes_nothing(kind: 
             assert CPR not in verdict.pointer + verdict.detail
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "pointer"),
+    [
+        (Kind.CONSENT, consent(valid_to="2023-01-01T00:00:00Z"), "/valid_to"),
+        (
+            Kind.CONSENT,
+            consent(given_by={"id_type": "CPR", "id": "0202024444", "capacity": "SELF"}),
+            "/given_by/capacity",
+        ),
+        (Kind.CONSENT, consent(valid_from="2023-01-01"), "/valid_from"),
+        (Kind.POWER, power(valid_to="2023-01-01T00:00:00Z"), "/valid_to"),
+        (Kind.EFFORT, effort(valid_to="2023-01-01T00:00:00Z"), "/valid_to"),
+        (Kind.PERSON_EVENT, person_event("CPR_CHANGED"), "/new_citizen"),
+    ],
+)
+def test_what_is_seen_between_two_fields_points_at_the_one_to_correct(
+    kind: Kind, said: dict[str, Any], pointer: str
+) -> None:
+    verdict = read(kind, said, AT)
+    assert isinstance(verdict, Rejected)
+    assert (verdict.code, verdict.pointer) == (Code.CONSENT_MALFORMED, pointer)
+    assert verdict.detail != "not valid"
+
+
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_any_json_at_all_gets_a_verdict(raw: Any) -> None:
     for kind in Kind:

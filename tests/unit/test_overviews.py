@@ -22,6 +22,7 @@ from broker.domain.policy import (
     flaws,
     glass_broken,
     judge,
+    refused,
 )
 from tests.unit.overviews import DENIED, World, base, facts_with, reader_with, shown, worlds
 
@@ -143,3 +144,15 @@ def test_there_are_worlds_in_which_breaking_the_glass_is_what_shows_the_case() -
 
 def test_the_policy_that_is_shipped_has_no_flaw() -> None:
     assert flaws(POLICY) == []
+
+
+@pytest.mark.parametrize("overview", POLICY)
+def test_a_question_without_the_effort_that_the_row_asks_about_is_refused_and_would_show_nothing(overview: str) -> None:
+    world = base(overview)
+    unnamed = replace(world, query=replace(world.query, effort_id=None))
+    reason = refused(POLICY[overview], unnamed.query)
+    asked = "effort" in POLICY[overview].tests
+    assert reason is (Reason.EFFORT_MISSING if asked else None)
+    assert unnamed.permitted is not asked
+    broken = replace(unnamed.query, break_glass=BreakGlass("Sundhedsloven § 43", "Akut"))
+    assert refused(POLICY[overview], broken) is None

@@ -1,13 +1,16 @@
 """Errors, as they go out of a small app with the same layers."""
 
+from typing import Annotated
+
 import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
 
 from broker.api import problems
 from broker.api.guard import Guard
+from broker.api.problems import Problem
 from broker.intake.budget import Exhausted
 from broker.intake.producer import KafkaUnavailable
 
@@ -35,6 +38,14 @@ def app() -> FastAPI:
     @made.post("/form")
     async def form(form: Form) -> int:
         return form.number
+
+    @made.put("/forms")
+    async def forms(forms: Annotated[list[Form], BeforeValidator(lambda one: [one])], limit: int = 1) -> int:
+        return len(forms) + limit
+
+    @made.put("/late")
+    async def late() -> None:
+        raise Problem(422, "invalid_request", "must lie in the future", pointer="/until")
 
     @made.post("/fail/{kind}")
     async def fail(kind: str, request: Request) -> None:
@@ -73,6 +84,28 @@ async def test_a_wrong_form_never_comes_back(http: httpx.AsyncClient, body: str)
     assert answer.headers["content-type"] == problems.MEDIA_TYPE
     assert answer.json()["code"] in ("invalid_request", "malformed_payload")
     assert CPR not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "pointer"),
+    [
+        ("", {"number": "x"}, "/number"),
+        ("", {}, "/number"),
+        ("", {"number": 1, "nmber": 1}, "/nmber"),
+        ("", {"number": 1, "words": {"a": "x"}}, "/words/a"),
+        ("?limit=x", {"number": 1}, "/query/limit"),
+    ],
+)
+async def test_a_pointer_leads_into_what_was_sent(
+    http: httpx.AsyncClient, query: str, body: dict[str, object], pointer: str
+) -> None:
+    answer = await http.put(f"/forms{query}", json=body)
+    assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
+
+
+async def test_what_is_judged_later_has_its_pointer_too(http: httpx.AsyncClient) -> None:
+    (told,) = (await http.put("/late")).json()["errors"]
+    assert told == {"pointer": "/until", "detail": "must lie in the future"}
 
 
 async def test_a_body_that_is_no_text_is_malformed(http: httpx.AsyncClient) -> None:

@@ -250,3 +250,18 @@ async def test_keys_are_looked_at_again_before_anybody_has_to_wait_for_them(monk
         await verified(core, outside.token("second"), [Role.EMPLOYEE])
         outside.verifier._fetching.shutdown()
         assert outside.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"scopes": [{"authority": "55133018", "kle": ["27"], "sensitivity": "VIP_SAGER"}]}, "scopes (a KLE pattern"),
+        ({"scopes": [{"authority": "55133018", "kle": ["27.*"], "sensitivity": "x"}]}, "IKKE_FORTROLIGE_DATA"),
+        ({"authorities": ["1"]}, "authorities (a CVR number: eight digits)"),
+        ({"role": "x"}, "'vendor', 'employee'"),
+    ],
+)
+def test_a_claim_that_cannot_be_read_is_told_what_would_be(claims: dict[str, object], says: str) -> None:
+    with pytest.raises(BadToken) as caught:
+        read_claims({**CLAIMS, **claims})
+    assert says in str(caught.value)
