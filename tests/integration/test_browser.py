@@ -126,8 +126,8 @@ def test_whoever_is_no_operator_is_told_so_and_the_token_is_forgotten(browser: B
 
 def test_coverage_takes_the_same_token_in_the_same_tab(browser: Browser, settings: Settings) -> None:
     sign_in(browser, settings, "coverage")
-    browser.awaits("document.querySelectorAll('#rows tbody tr').length === 3")
-    assert browser.runs("document.querySelector('#told').textContent").startswith("3 of 3 rows")
+    browser.awaits("document.querySelectorAll('#rows tbody tr').length === 4")
+    assert browser.runs("document.querySelector('#told').textContent").startswith("4 of 4 rows")
     browser.opens(f"{settings.api_url}/ops")
     browser.awaits("document.querySelector('#updated').textContent")
     assert browser.complaints == []
