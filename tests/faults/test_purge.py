@@ -119,11 +119,20 @@ def consent_and_withdraw(settings: Settings, chance: random.Random, until: float
                     consents[citizen] += 1
                 case 1:
                     lifted = chance.choice((None, now))
-                    objection = {"objection_id": an_id(citizen.number + 1), "citizen": citizen.cpr, "overview": "hoi"}
-                    _put(connection, {**objection, "from": LONG_AGO, "lifted_at": lifted, "registered_at": now})
+                    _put(connection, _objection(citizen, lifted_at=lifted, registered_at=now))
                 case _:
                     _put(connection, citizen.consent(**own))
             threading.Event().wait(chance.uniform(0, 0.1))
+        # However it has gone so far, something is to be seen in the end, and not all of it.
+        for citizen in CITIZENS[:4]:
+            now = datetime.now(UTC).isoformat()
+            _put(connection, _objection(citizen, lifted_at=now, registered_at=now))
+            _put(connection, citizen.consent(consent_id=an_id(1000 * citizen.number + consents[citizen])))
+
+
+def _objection(citizen: Citizen, **said: Any) -> dict[str, Any]:
+    number = an_id(citizen.number + 1)
+    return {"objection_id": number, "citizen": citizen.cpr, "overview": "hoi", "from": LONG_AGO, **said}
 
 
 def _put(connection: psycopg.Connection[Any], body: dict[str, Any]) -> None:
