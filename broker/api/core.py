@@ -17,8 +17,7 @@ from broker.intake.producer import Producer
 from broker.overviews.feed import Feed
 from broker.security import Issuer
 from broker.settings import Settings
-from broker.store.database import query
-from broker.store.facts import from_rows
+from broker.store.facts import from_rows, stands
 
 Connection = AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
@@ -74,12 +73,7 @@ async def core_of(request: Request) -> Core:
 
 
 async def _load(connection: Connection) -> Facts:
-    cursor = await connection.execute(query("load_facts"))
-    row = await cursor.fetchone()
-    if row is None or row[0].get("revision") is None:
-        raise LookupError("the database has no reference revision: run the migrations")
-    # Tens of thousands of KLE titles: off the event loop.
-    return await asyncio.to_thread(_made, row[0])
+    return await stands(connection, _made)
 
 
 def _made(rows: Mapping[str, Any]) -> Facts:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from broker import sealing_key
-from broker.settings import SEAL_KEY
+from broker.settings import RUNNING, SEAL_KEY
 from ops.embedded import kafka, lock, orphans, postgres, private
 from ops.embedded.errors import EmbeddedError
 from ops.embedded.part import READY_TIMEOUT, Part
@@ -106,7 +106,7 @@ class Instance:
         services = [name for name in self.supervisor.names if name not in parts]
         self.supervisor.stop(*reversed(services))  # the API was started first
         self.supervisor.stop(*parts)
-        for told in ("instance.json", TARGETS):
+        for told in (RUNNING, TARGETS):
             (self.plan.data / told).unlink(missing_ok=True)
 
     def add(self, kind: str) -> str:
@@ -184,7 +184,7 @@ class Instance:
         return Ready(api, found.get("SAGSBRO_REGISTRY"), found["SAGSBRO_KAFKA"], found["SAGSBRO_DATABASE"], metrics)
 
     def _announce(self, ready: Ready) -> Ready:
-        private.write(self.plan.data / "instance.json", ready.json())
+        private.write(self.plan.data / RUNNING, ready.json())
         return ready
 
 
